@@ -1,0 +1,1 @@
+"""The operations: one file, one function, one Lambda each."""

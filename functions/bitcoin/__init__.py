@@ -1,0 +1,1 @@
+"""What the Bitcoin node knows."""

@@ -1,0 +1,1 @@
+"""The chain pipeline, stage by stage."""

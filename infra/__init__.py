@@ -1,0 +1,1 @@
+"""What turns the operations into a system: templates, state machines and the local runtime."""

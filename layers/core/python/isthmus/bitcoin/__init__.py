@@ -1,0 +1,1 @@
+"""The Bitcoin domain: chain, mempool and fees as the node sees them."""

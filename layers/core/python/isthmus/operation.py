@@ -1,0 +1,189 @@
+"""The declaration of an operation and its control flow: one file, one function, one Lambda.
+
+    request handling -> authentication -> authorization -> execution -> response
+
+`@operation(...)` turns a plain function into an `Operation`, which is the Lambda handler itself. The same handler serves an
+HTTPS route (API Gateway HTTP API v2), a Step Functions task and an EventBridge schedule; the event decides.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any, get_type_hints
+
+from isthmus import respond, wiring
+from isthmus.failure import Defect, Failure, Forbidden, Unauthenticated
+from isthmus.fields import Request, Response
+from isthmus.ports import Caller
+from isthmus.request import Channel, channel_of, parse
+
+
+class Effect(Enum):
+    """What an operation does to the world."""
+
+    READ = "read"
+    CHANGE = "change"
+    SPEND = "spend"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One integration operation: its declaration, and as a callable its Lambda handler."""
+
+    function: Callable[..., Response]
+    route: str | None
+    schedule: str | None
+    effect: Effect
+    errors: tuple[type[Failure], ...]
+    status: int
+    timeout_s: int
+    memory_mb: int
+
+    @cached_property
+    def name(self) -> str:
+        """The function's name; unique in the catalogue."""
+        return self.function.__name__
+
+    @cached_property
+    def domain(self) -> str:
+        """The folder under functions/."""
+        return self.function.__module__.rsplit(".", 2)[-2]
+
+    @cached_property
+    def handler(self) -> str:
+        """What the template's Handler says."""
+        return f"{self.function.__module__}.{self.name}"
+
+    @cached_property
+    def method(self) -> str | None:
+        """The HTTP method of the route, or None."""
+        return self.route.split(" ")[0] if self.route else None
+
+    @cached_property
+    def path(self) -> str | None:
+        """The path of the route, or None."""
+        return self.route.split(" ")[-1] if self.route else None
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function)
+
+    @cached_property
+    def request(self) -> type[Request]:
+        """The model of the first parameter."""
+        first = next(iter(self._hints.values()))
+        if not issubclass(first, Request):
+            raise TypeError(f"the first parameter of {self.name} is its Request")
+        return first
+
+    @cached_property
+    def response(self) -> type[Response]:
+        """The model of the answer."""
+        answer: type[Response] = self._hints["return"]
+        return answer
+
+    @cached_property
+    def ports(self) -> dict[str, type]:
+        """Every further parameter, and the port that is injected into it."""
+        return {name: port for name, port in list(self._hints.items())[1:] if name != "return"}
+
+    @cached_property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().split("\n")[0]
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
+        """Serve one event: the five steps, and the one place where anything may be caught."""
+        started = time.perf_counter_ns()
+        channel, instance = channel_of(event), _instance(event, context)
+        failure: Failure | None = None
+        try:
+            request = parse(self.request, self.path, channel, event)
+            caller = self.authenticate(channel, event)
+            self.authorize(caller)
+            response = self.execute(request, caller)
+        except Failure as known:
+            failure = known
+        except Exception as unknown:  # noqa: BLE001 - the one broad except: whatever happens, the caller gets a document
+            failure = Defect(
+                f"The operation {self.name} failed in a way it should not.",
+                next_step="Report the instance id; repeating is safe when the operation only reads.",
+            )
+            failure.__cause__ = unknown
+        respond.log(self, channel, instance, time.perf_counter_ns() - started, failure)
+        if failure is not None:
+            return respond.refuse(channel, failure, instance)
+        return respond.answer(channel, self.status, response, instance)
+
+    def authenticate(self, channel: Channel, event: Mapping[str, Any]) -> Caller:
+        """Who asks: API Gateway checked the signature of an HTTPS request, IAM checked everything else.
+
+        Raises:
+            Unauthenticated: API Gateway passed a request on without saying who signed it.
+        """
+        if channel is Channel.TASK:
+            return Caller("execution", str(event["execution"]))
+        if channel is Channel.SCHEDULE:
+            return Caller("schedule", str(next(iter(event["resources"]), "")))
+        iam = event["requestContext"].get("authorizer", {}).get("iam", {})
+        if not iam.get("userArn"):
+            raise Unauthenticated(
+                "The request carries no checked identity.",
+                next_step="Sign it with AWS Signature Version 4 for the service execute-api.",
+            )
+        return Caller("iam", iam["userArn"])
+
+    def authorize(self, caller: Caller) -> None:
+        """Whether the caller may do this, decided before anything is looked up.
+
+        Raises:
+            Forbidden: the operation has no route or no schedule for this kind of caller.
+        """
+        allowed = {"iam": self.route, "schedule": self.schedule, "execution": True}[caller.kind]
+        if not allowed:
+            raise Forbidden(
+                f"A caller of kind {caller.kind} may not use {self.name}.",
+                next_step="Start it from the state machine or route that its declaration names.",
+            )
+
+    def execute(self, request: Request, caller: Caller) -> Response:
+        """Run the function with its ports injected by type."""
+        ports = {name: caller if port is Caller else wiring.provide(port) for name, port in self.ports.items()}
+        return self.function(request, **ports)
+
+
+def operation(
+    route: str | None = None,
+    *,
+    effect: Effect,
+    schedule: str | None = None,
+    errors: tuple[type[Failure], ...] = (),
+    status: int = 200,
+    timeout_s: int = 29,
+    memory_mb: int = 512,
+) -> Callable[[Callable[..., Response]], Operation]:
+    """Declare an operation.
+
+    Args:
+        route: `METHOD /v1/path/{parameter}`, or None for what only state machines and schedules start.
+        effect: READ may be repeated anywhere; CHANGE is idempotent by its own keys; SPEND moves money.
+        schedule: an EventBridge expression, `rate(1 minute)` or `cron(...)`.
+        errors: failures it raises beyond those every operation can.
+        status: the HTTP status of success.
+        timeout_s: the Lambda's time limit; routes end at API Gateway's 29 s.
+        memory_mb: the Lambda's memory.
+    """
+
+    def declare(function: Callable[..., Response]) -> Operation:
+        return Operation(function, route, schedule, effect, errors, status, timeout_s, memory_mb)
+
+    return declare
+
+
+def _instance(event: Mapping[str, Any], context: Any) -> str:
+    """The id of this request: API Gateway's, else Lambda's, else a fresh one."""
+    http = event.get("requestContext") if isinstance(event.get("requestContext"), Mapping) else None
+    return str((http or {}).get("requestId") or getattr(context, "aws_request_id", None) or uuid.uuid4())

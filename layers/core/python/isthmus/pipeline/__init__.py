@@ -1,0 +1,1 @@
+"""The chain pipeline: collect, validate, process, store, analyze."""

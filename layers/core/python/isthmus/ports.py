@@ -1,0 +1,132 @@
+"""What operations may ask for: the ports, and what using each one costs in a deployment.
+
+An operation names ports as parameter types; the wiring injects an adapter. `COSTS` says which IAM statements, environment
+and layers a function with that parameter gets, so the parameters are the permissions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from isthmus.storage.blobs import Blobs
+from isthmus.storage.table import Table
+
+__all__ = ["COSTS", "BitcoinNode", "Blobs", "Caller", "Clock", "Cost", "Executions", "Grant", "Sql", "Table"]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: established before the operation runs, by API Gateway, Step Functions or EventBridge."""
+
+    kind: Literal["iam", "execution", "schedule"]
+    id: str
+
+
+class BitcoinNode(Protocol):
+    """A Bitcoin Core compatible node: control over RPC, bulk data as bytes.
+
+    Every method raises Unavailable (down, warming up, timeout), Invalid, NotFound or Precondition (pruned, syncing) with
+    the node's own code in `upstream`.
+    """
+
+    def call(self, method: str, *params: Any, deadline_s: float = 20.0) -> Any:
+        """The result of one JSON-RPC call; amounts are Decimal, never float."""
+
+    def batch(self, method: str, params: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The results of the same method for many parameters, in order."""
+
+    def raw_block(self, block_hash: str) -> bytes:
+        """The serialized block with witnesses."""
+
+    def spent_outputs(self, block_hash: str) -> bytes:
+        """The outputs each transaction of the block spends, in the format of Core's REST `spenttxouts`.
+
+        CompactSize number of transactions; per transaction CompactSize number of spent outputs (0 for the coinbase); per
+        output int64 value in satoshi, CompactSize length, scriptPubKey.
+        """
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+
+
+class Executions(Protocol):
+    """Step Functions, deployed or local."""
+
+    def start(self, machine: str, name: str, payload: Mapping[str, Any]) -> bool:
+        """Start the execution `name`; False when an execution of that name exists already, which is success too."""
+
+    def status(self, machine: str, name: str) -> str | None:
+        """RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, or None when there is no such execution."""
+
+
+class Sql(Protocol):
+    """Column files and SQL over them."""
+
+    def encode(self, columns: Mapping[str, Any]) -> bytes:
+        """One Parquet file from equally long columns (numpy arrays, or lists of bytes, str or int)."""
+
+    def query(self, sql: str, files: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
+        """The rows of one SELECT, where each name in `files` is a table over those Parquet files."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One IAM statement; the resource is a CloudFormation expression over the template's own resources."""
+
+    actions: tuple[str, ...]
+    resource: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a function needs in its deployment to use a port; CHANGE and SPEND operations get `change` on top of `read`."""
+
+    read: tuple[Grant, ...] = ()
+    change: tuple[Grant, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+
+
+_MACHINES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+
+COSTS: dict[type, Cost] = {
+    Table: Cost(
+        read=(Grant(("dynamodb:GetItem", "dynamodb:Query"), {"Fn::GetAtt": ["Table", "Arn"]}),),
+        change=(
+            Grant(
+                ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"),
+                {"Fn::GetAtt": ["Table", "Arn"]},
+            ),
+        ),
+        environment={"ISTHMUS_TABLE": {"Ref": "Table"}},
+    ),
+    Blobs: Cost(
+        read=(
+            Grant(("s3:GetObject",), {"Fn::Sub": "${Bucket.Arn}/*"}),
+            Grant(("s3:ListBucket",), {"Fn::GetAtt": ["Bucket", "Arn"]}),
+        ),
+        change=(Grant(("s3:PutObject", "s3:DeleteObject"), {"Fn::Sub": "${Bucket.Arn}/*"}),),
+        environment={"ISTHMUS_BUCKET": {"Ref": "Bucket"}},
+    ),
+    BitcoinNode: Cost(
+        read=(Grant(("secretsmanager:GetSecretValue",), {"Ref": "BitcoinSecret"}),),
+        environment={"ISTHMUS_BITCOIN_SECRET": {"Ref": "BitcoinSecret"}},
+    ),
+    Executions: Cost(
+        read=(
+            Grant(
+                ("states:DescribeExecution",),
+                {"Fn::Sub": _MACHINES + ":execution:${AWS::StackName}-*"},
+            ),
+        ),
+        change=(Grant(("states:StartExecution",), {"Fn::Sub": _MACHINES + ":stateMachine:${AWS::StackName}-*"}),),
+        environment={"ISTHMUS_MACHINES": {"Fn::Sub": _MACHINES + ":stateMachine:${AWS::StackName}"}},
+    ),
+    Clock: Cost(),
+    Sql: Cost(layers=("DataLayer",)),
+}

@@ -1,0 +1,151 @@
+"""The first step: read an event, within limits, into an operation's request model."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from isthmus.failure import FieldError, Invalid, Malformed, TooLarge, WrongMediaType
+from isthmus.fields import Request
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_FIELD_ERRORS = 20
+
+R = TypeVar("R", bound=Request)
+
+
+class Channel(Enum):
+    """How an event reached us."""
+
+    HTTP = "http"
+    TASK = "task"
+    SCHEDULE = "schedule"
+
+
+def channel_of(event: Mapping[str, Any]) -> Channel:
+    """HTTP API v2 events carry a requestContext, scheduled events a source, everything else is a task."""
+    if isinstance(event.get("requestContext"), Mapping):
+        return Channel.HTTP
+    if event.get("source") in ("aws.events", "aws.scheduler"):
+        return Channel.SCHEDULE
+    return Channel.TASK
+
+
+def parse(model: type[R], path: str | None, channel: Channel, event: Mapping[str, Any]) -> R:
+    """The request in an event: query and path of a GET, JSON body of everything else, `request` of a task.
+
+    Raises:
+        Malformed: the body is not JSON, not UTF-8, or has duplicate names or numbers that are not finite.
+        TooLarge: the body is larger than 256 KiB or nested deeper than 32.
+        WrongMediaType: the body is not declared as JSON.
+        Invalid: the fields do not fit the model; each refused field is named.
+    """
+    if channel is Channel.SCHEDULE:
+        return _validated(model, event.get("detail") or {}, strings=False)
+    if channel is Channel.TASK:
+        if "execution" not in event:
+            raise Malformed(
+                "The event is neither an HTTP request, a task nor a schedule.",
+                next_step='Send {"execution": "<id>", "request": {...}}.',
+            )
+        return _validated(model, event.get("request") or {}, strings=False)
+    if path == "$default":
+        return model.model_validate({})
+    in_path: dict[str, str] = dict(event.get("pathParameters") or {})
+    in_query: dict[str, str] = dict(event.get("queryStringParameters") or {})
+    if event["requestContext"]["http"]["method"] in ("GET", "DELETE"):
+        if event.get("body"):
+            raise Malformed("A GET request carries no body.", next_step="Send the fields in the query string.")
+        return _validated(model, in_query | in_path, strings=True)
+    if in_query:
+        raise Malformed("This route takes no query string.", next_step="Send the fields in the JSON body.")
+    body = _json(event)
+    if not isinstance(body, dict):
+        raise Malformed("The body is not a JSON object.", next_step="Send an object with the request's fields.")
+    return _validated(model, body | in_path, strings=False)
+
+
+def _json(event: Mapping[str, Any]) -> Any:
+    """The parsed body, within limits; a missing body is an empty object."""
+    text: str | None = event.get("body")
+    if not text:
+        return {}
+    headers: Mapping[str, str] = event.get("headers") or {}
+    media_type = headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json" or headers.get("content-encoding", "identity") != "identity":
+        raise WrongMediaType(
+            "The body is not declared as plain JSON.", next_step="Send `content-type: application/json`, uncompressed."
+        )
+    if event.get("isBase64Encoded"):
+        try:
+            text = base64.b64decode(text, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise Malformed("The body is not UTF-8.", next_step="Encode the JSON as UTF-8.") from error
+    if len(text) > MAX_BODY_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
+        raise TooLarge(
+            f"The body is larger than {MAX_BODY_BYTES} bytes.", next_step="Split the request or send less at once."
+        )
+    try:
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_finite)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        raise Malformed("The body is not valid JSON.", next_step="Check its syntax, names and numbers.") from error
+    if _deeper_than(value, MAX_DEPTH):
+        raise _too_deep()
+    return value
+
+
+def _too_deep() -> TooLarge:
+    return TooLarge(f"The body is nested deeper than {MAX_DEPTH}.", next_step="Send a flatter document.")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate name")
+    return found
+
+
+def _finite(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [child for node in level if isinstance(node, (dict, list)) for child in _children(node)]
+        if not level:
+            return False
+    return any(isinstance(node, (dict, list)) for node in level)
+
+
+def _children(node: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(node.values()) if isinstance(node, dict) else node
+
+
+def _validated(model: type[R], fields: Mapping[str, Any], *, strings: bool) -> R:
+    """The model, or Invalid with a pointer and a reason for each refused field; values are never echoed."""
+    try:
+        return model.model_validate_strings(fields) if strings else model.model_validate(fields, strict=True)
+    except ValidationError as error:
+        refused = error.errors(include_url=False, include_context=False, include_input=False)
+        shown = tuple(
+            FieldError("/" + "/".join(_escaped(part) for part in one["loc"]), one["msg"])
+            for one in refused[:MAX_FIELD_ERRORS]
+        )
+        raise Invalid(
+            f"{len(refused)} field(s) of the request were refused.",
+            next_step="Correct the fields listed in `errors`.",
+            errors=shown,
+        ) from error
+
+
+def _escaped(part: int | str) -> str:
+    """One RFC 6901 reference token; a foreign name is cut, not echoed at length."""
+    return str(part).replace("~", "~0").replace("/", "~1")[:64]

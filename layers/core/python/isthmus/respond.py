@@ -1,0 +1,66 @@
+"""The last step: an answer, or an RFC 9457 problem document, in the form the channel wants; and one log line per call."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from isthmus.failure import Failure
+from isthmus.fields import Response
+from isthmus.request import Channel
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from isthmus.operation import Operation
+
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def answer(channel: Channel, status: int, response: Response, instance: str) -> Any:
+    """HTTP API v2 gets a status, headers and a body; a state machine gets the fields."""
+    if channel is not Channel.HTTP:
+        return response.model_dump(mode="json")
+    return _http(status, "application/json", response.model_dump_json(), instance)
+
+
+def refuse(channel: Channel, failure: Failure, instance: str) -> Any:
+    """HTTP gets a problem document; a state machine gets the exception, so that Retry and Catch can name its class."""
+    if channel is not Channel.HTTP:
+        raise failure
+    response = _http(
+        failure.status, "application/problem+json", orjson.dumps(failure.problem(instance)).decode(), instance
+    )
+    if failure.retry_after_ms is not None:
+        response["headers"]["retry-after"] = str(-(-failure.retry_after_ms // 1000))
+    return response
+
+
+def _http(status: int, media_type: str, body: str, instance: str) -> dict[str, Any]:
+    headers = {"content-type": media_type, "x-request-id": instance, **_HEADERS}
+    return {"statusCode": status, "headers": headers, "body": body}
+
+
+def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int, failure: Failure | None) -> None:
+    """One structured line: what ran, how it was reached, how it ended and how long it took; never a request's fields."""
+    fields: dict[str, Any] = {
+        "operation": f"{operation.domain}.{operation.name}",
+        "channel": channel.value,
+        "instance": instance,
+        "elapsed_us": elapsed_ns // 1000,
+    }
+    if failure is None:
+        _logger().info("done", **fields)
+        return
+    fields |= {"kind": failure.kind, "code": failure.code, "severity": failure.severity}
+    if failure.upstream:
+        fields["upstream"] = {"system": failure.upstream.system, "code": failure.upstream.code}
+    line = _logger().error if failure.status >= 500 else _logger().warning  # noqa: PLR2004 - HTTP's own border
+    line("refused", **fields, exc_info=failure.__cause__ if failure.kind == "defect" else None)
+
+
+@cache
+def _logger() -> "Logger":
+    from aws_lambda_powertools import Logger
+
+    return Logger(service="isthmus")

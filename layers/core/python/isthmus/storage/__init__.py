@@ -1,0 +1,1 @@
+"""Where state lives: the Table and Blobs ports and their adapters."""

@@ -1,0 +1,1 @@
+"""The stores themselves: AWS and embedded."""
