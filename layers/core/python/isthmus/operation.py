@@ -59,8 +59,10 @@ class Operation:
 
     @cached_property
     def method(self) -> str | None:
-        """The HTTP method of the route, or None."""
-        return self.route.split(" ")[0] if self.route else None
+        """The HTTP method of the route, ANY for the catch-all route `$default`, or None."""
+        if self.route is None:
+            return None
+        return self.route.split(" ")[0] if " " in self.route else "ANY"
 
     @cached_property
     def path(self) -> str | None:
