@@ -2,8 +2,8 @@
 
     request handling -> authentication -> authorization -> execution -> response
 
-`@operation(...)` turns a plain function into an `Operation`, which is the Lambda handler itself. The same handler serves an
-HTTPS route (API Gateway HTTP API v2), a Step Functions task and an EventBridge schedule; the event decides.
+`@operation(...)` turns a plain function into an `Operation`, which is the Lambda handler itself. The same handler
+serves an HTTPS route (API Gateway HTTP API v2), a Step Functions task and an EventBridge schedule; the event decides.
 """
 
 import time
@@ -76,7 +76,7 @@ class Operation:
     @cached_property
     def request(self) -> type[Request]:
         """The model of the first parameter."""
-        first = next(iter(self._hints.values()))
+        first: type[Request] = next(iter(self._hints.values()))
         if not issubclass(first, Request):
             raise TypeError(f"the first parameter of {self.name} is its Request")
         return first

@@ -1,7 +1,7 @@
 """What operations may ask for: the ports, and what using each one costs in a deployment.
 
-An operation names ports as parameter types; the wiring injects an adapter. `COSTS` says which IAM statements, environment
-and layers a function with that parameter gets, so the parameters are the permissions.
+An operation names ports as parameter types; the wiring injects an adapter. `COSTS` says which IAM statements,
+environment and layers a function with that parameter gets, so the parameters are the permissions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ class Caller:
 class BitcoinNode(Protocol):
     """A Bitcoin Core compatible node: control over RPC, bulk data as bytes.
 
-    Every method raises Unavailable (down, warming up, timeout), Invalid, NotFound or Precondition (pruned, syncing) with
-    the node's own code in `upstream`.
+    Every method raises Unavailable (down, warming up, timeout), Invalid, NotFound or Precondition (pruned, syncing)
+    with the node's own code in `upstream`.
     """
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0) -> Any:
@@ -42,8 +42,8 @@ class BitcoinNode(Protocol):
     def spent_outputs(self, block_hash: str) -> bytes:
         """The outputs each transaction of the block spends, in the format of Core's REST `spenttxouts`.
 
-        CompactSize number of transactions; per transaction CompactSize number of spent outputs (0 for the coinbase); per
-        output int64 value in satoshi, CompactSize length, scriptPubKey.
+        CompactSize number of transactions; per transaction CompactSize number of spent outputs (0 for the coinbase);
+        per output int64 value in satoshi, CompactSize length, scriptPubKey.
         """
 
 
@@ -70,6 +70,9 @@ class Sql(Protocol):
     def encode(self, columns: Mapping[str, Any]) -> bytes:
         """One Parquet file from equally long columns (numpy arrays, or lists of bytes, str or int)."""
 
+    def derive(self, sql: str, files: Mapping[str, Sequence[Path]]) -> bytes:
+        """One Parquet file with the rows of a SELECT, where each name in `files` is a table over those files."""
+
     def query(self, sql: str, files: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
         """The rows of one SELECT, where each name in `files` is a table over those Parquet files."""
 
@@ -84,7 +87,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a function needs in its deployment to use a port; CHANGE and SPEND operations get `change` on top of `read`."""
+    """What a function needs to use a port when deployed; CHANGE and SPEND operations get `change` on top of `read`."""
 
     read: tuple[Grant, ...] = ()
     change: tuple[Grant, ...] = ()

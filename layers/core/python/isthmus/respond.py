@@ -1,4 +1,4 @@
-"""The last step: an answer, or an RFC 9457 problem document, in the form the channel wants; and one log line per call."""
+"""The last step: an answer or an RFC 9457 problem document, as the channel wants it, and one log line per call."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ def _http(status: int, media_type: str, body: str, instance: str) -> dict[str, A
 
 
 def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int, failure: Failure | None) -> None:
-    """One structured line: what ran, how it was reached, how it ended and how long it took; never a request's fields."""
+    """One structured line: what ran, how it was reached, how it ended, how long it took; never a request's fields."""
     fields: dict[str, Any] = {
         "operation": f"{operation.domain}.{operation.name}",
         "channel": channel.value,
@@ -55,7 +55,7 @@ def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int
     fields |= {"kind": failure.kind, "code": failure.code, "severity": failure.severity}
     if failure.upstream:
         fields["upstream"] = {"system": failure.upstream.system, "code": failure.upstream.code}
-    line = _logger().error if failure.status >= 500 else _logger().warning  # noqa: PLR2004 - HTTP's own border
+    line = _logger().error if failure.status >= 500 else _logger().warning
     line("refused", **fields, exc_info=failure.__cause__ if failure.kind == "defect" else None)
 
 

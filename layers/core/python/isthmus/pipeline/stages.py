@@ -1,0 +1,245 @@
+"""The five stages over the ports: collect, validate, process, store, analyze.
+
+Each stage may run any number of times: it reads the batch's item, writes content-named blobs, and writes the item
+last. A stage that fails leaves its reason in the item and raises; the state machine repeats it or goes on, and the
+batch stays parked with that reason until a later run collects it again.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from isthmus.failure import Conflict, Failure
+from isthmus.pipeline import checks, manifest, runs, statistics
+from isthmus.pipeline.blocks import BlockColumns, read_block
+from isthmus.pipeline.manifest import Manifest
+from isthmus.pipeline.runs import Batch, Run
+from isthmus.pipeline.segments import Segment, TableName, Window
+from isthmus.ports import BitcoinNode, Blobs, Clock, Sql, Table
+
+FETCHERS = 4
+ANALYSIS_KEY = "analysis.json"
+ANALYSED_BLOCKS = 2016
+
+_AFTER: dict[checks.Verdict, runs.BatchStatus] = {
+    "pass": "validated",
+    "warn": "validated",
+    "quarantine": "quarantined",
+    "block": "refused",
+}
+
+
+@contextmanager
+def _reasoned(table: Table, run_id: str, first: int, stage: str) -> Iterator[Batch]:
+    """The batch for a stage; when the stage fails, the reason is written before the failure goes on."""
+    batch = runs.batch(table, run_id, first)
+    try:
+        yield batch
+    except Failure as failure:
+        reason = {"stage": stage, "kind": failure.kind, "code": failure.code, "detail": str(failure)}
+        runs.put_batch(table, run_id, replace(batch, reason=reason))
+        raise
+
+
+def collect(table: Table, blobs: Blobs, node: BitcoinNode, sql: Sql, run_id: str, first: int) -> Batch:
+    """Fetch a batch's blocks and store them as one segment's transactions, blocks and flows.
+
+    Raises:
+        Unavailable: the node does not answer.
+        Conflict: the chain moved while the blocks were fetched.
+        Integrity: the node's bytes are not blocks.
+    """
+    with _reasoned(table, run_id, first, "collect") as batch:
+        if batch.segment is not None:
+            return batch
+        window = Window(batch.first, batch.last)
+        blocks = _fetch(node, window)
+        files = {name: sql.encode(columns) for name, columns in _tables(window, blocks).items()}
+        segment = Segment(
+            first=window.first,
+            last=window.last,
+            block_hash=blocks[-1].block_hash[::-1].hex(),
+            previous_hash=blocks[0].previous_hash[::-1].hex(),
+            transactions=sum(len(block.txids) for block in blocks),
+            bytes=sum(len(body) for body in files.values()),
+        )
+        for name, body in files.items():
+            blobs.put(segment.key(name), body)
+        collected = replace(batch, status="collected", segment=segment.to_item(), reason=None)
+    runs.put_batch(table, run_id, collected)
+    return collected
+
+
+def _fetch(node: BitcoinNode, window: Window) -> list[BlockColumns]:
+    """The blocks of a window, fetched ahead of the reading, and checked to be one chain."""
+    heights = range(window.first, window.last + 1)
+    hashes: list[str] = node.batch("getblockhash", [(height,) for height in heights])
+
+    def bytes_of(block_hash: str) -> tuple[bytes, bytes]:
+        return node.raw_block(block_hash), node.spent_outputs(block_hash)
+
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        blocks = [read_block(raw, spent) for raw, spent in pool.map(bytes_of, hashes)]
+    expected = [bytes.fromhex(block_hash)[::-1] for block_hash in hashes]
+    links = [block.previous_hash for block in blocks[1:]]
+    if [block.block_hash for block in blocks] != expected or links != expected[:-1]:
+        raise Conflict(
+            "The chain moved while the blocks were fetched.",
+            next_step="Repeat: the heights have other blocks now.",
+            code="pipeline/chain-moved",
+        )
+    return blocks
+
+
+def _tables(window: Window, blocks: Sequence[BlockColumns]) -> dict[TableName, dict[str, Any]]:
+    """The columns of a segment's three collected files; hashes in the byte order that explorers show."""
+    import numpy as np
+
+    counts = np.array([len(block.txids) for block in blocks])
+    heights = np.arange(window.first, window.last + 1, dtype=np.int32)
+    flows = [(height, flow) for height, block in zip(heights, blocks, strict=True) for flow in block.flows]
+    return {
+        "transactions": {
+            "height": np.repeat(heights, counts),
+            "tx_index": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
+            "txid": [txid[::-1] for block in blocks for txid in block.txids],
+            "fee_sat": np.concatenate([block.fee_sat for block in blocks]),
+            "weight": np.concatenate([block.tx_weight for block in blocks]).astype(np.int32),
+            "inputs": np.concatenate([block.inputs for block in blocks]).astype(np.int32),
+            "outputs": np.concatenate([block.outputs for block in blocks]).astype(np.int32),
+            "output_sat": np.concatenate([block.output_sat for block in blocks]),
+            "replaceable": np.concatenate([block.replaceable for block in blocks]),
+            "segwit": np.concatenate([block.segwit for block in blocks]),
+        },
+        "blocks": {
+            "height": heights,
+            "block_hash": [block.block_hash[::-1] for block in blocks],
+            "header": [block.header for block in blocks],
+            "time": np.array([int.from_bytes(block.header[68:72], "little") for block in blocks], np.int64),
+            "size": np.array([block.size for block in blocks], np.int32),
+            "weight": np.array([block.weight for block in blocks], np.int32),
+            "coinbase_sat": np.array([int(block.output_sat[0]) for block in blocks], np.int64),
+        },
+        "flows": {
+            "height": np.array([height for height, _ in flows], np.int32),
+            "block_hash": [blocks[int(height) - window.first].block_hash[::-1] for height, _ in flows],
+            "direction": [flow.direction for _, flow in flows],
+            "script_type": [flow.script_type for _, flow in flows],
+            "outputs": np.array([flow.outputs for _, flow in flows], np.int32),
+            "value_sat": np.array([flow.value_sat for _, flow in flows], np.int64),
+        },
+    }
+
+
+def validate(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> Batch:
+    """Check the stored rows of a batch; `block` and `quarantine` keep it out of the tables."""
+    with _reasoned(table, run_id, first, "validate") as batch:
+        segment = _segment(batch)
+        chain = runs.find(table, run_id).chain
+        files = _files(blobs, [segment], "transactions", "blocks")
+        facts = checks.facts(sql.query(checks.FACTS_SQL, files))
+        found = checks.check(facts, chain, bytes.fromhex(segment.previous_hash), segment.first)
+        verdict = checks.worst(found)
+        findings = tuple(asdict(finding) for finding in found)
+        checked = replace(batch, status=_AFTER[verdict], verdict=verdict, findings=findings, reason=None)
+    runs.put_batch(table, run_id, checked)
+    return checked
+
+
+def process(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> Batch:
+    """Derive a batch's statistics: one row per block, under the segment's own name, so that both come and go as one."""
+    with _reasoned(table, run_id, first, "process") as batch:
+        segment = _segment(batch)
+        files = _files(blobs, [segment], "transactions", "blocks")
+        blobs.put(segment.key("statistics"), sql.derive(statistics.STATISTICS_SQL, files))
+        processed = replace(batch, status="processed", reason=None)
+    runs.put_batch(table, run_id, processed)
+    return processed
+
+
+def store(table: Table, blobs: Blobs, run_id: str) -> Run:
+    """Make a run's processed batches part of the chain, and retract what the chain no longer has, in one commit.
+
+    Raises:
+        Conflict: the batches and the stored segments are not one chain, or somebody else committed meanwhile.
+    """
+    run = runs.find(table, run_id)
+    ready = [batch for batch in runs.batches(table, run_id) if batch.status in ("processed", "stored")]
+    try:
+        committed = _commit(blobs, run, [_segment(batch) for batch in ready])
+    except Failure as failure:
+        runs.update(table, run, note=str(failure))
+        raise
+    for batch in ready:
+        runs.put_batch(table, run_id, replace(batch, status="stored"))
+    return runs.update(table, run, manifest_version=committed.version, note="")
+
+
+def _commit(blobs: Blobs, run: Run, added: Sequence[Segment]) -> Manifest:
+    """The manifest after a run; the commit is skipped when it holds all of it already."""
+    current, etag = manifest.load(blobs)
+    before = current or Manifest(version=0, genesis=run.genesis, follow_from=None, segments=())
+    follow = [height for height in (before.follow_from, run.follow_from) if height is not None]
+    merged = manifest.merged(before, added, set(run.retract))
+    after = replace(merged, follow_from=min(follow, default=None))
+    if after == before:
+        return before
+    after = replace(after, version=before.version + 1)
+    manifest.commit(blobs, after, etag)
+    return after
+
+
+def analyze(table: Table, blobs: Blobs, sql: Sql, clock: Clock, run_id: str) -> Run:
+    """Write feerates and flows of the latest stored blocks beside the manifest; then the run is finished."""
+    run = runs.find(table, run_id)
+    current, _ = manifest.load(blobs)
+    summary = _analysis(blobs, sql, current) if current and current.segments else None
+    parked = [batch for batch in runs.batches(table, run_id) if batch.status != "stored"]
+    if not parked and run.manifest_version is not None:
+        return runs.finish(table, clock, run, status="complete", analysis=summary)
+    note = run.note or f"{len(parked)} of {run.batches} batches are parked; start the run again to collect them."
+    return runs.finish(table, clock, run, status="parked", note=note, analysis=summary)
+
+
+def _analysis(blobs: Blobs, sql: Sql, current: Manifest) -> dict[str, Any]:
+    """Write the analysis of one manifest version and return what is worth showing of it."""
+    last = current.segments[-1].last
+    first = max(current.segments[0].first, last - ANALYSED_BLOCKS + 1)
+    files = _files(blobs, current.within(first, last), "statistics", "flows")
+    feerates = sql.query(statistics.FEERATES_SQL.format(first=first), files)
+    flows = sql.query(statistics.FLOWS_SQL.format(first=first), files)
+    totals = {
+        "manifest_version": current.version,
+        "first": first,
+        "last": last,
+        "blocks": len(feerates),
+        "payments": sum(row["payments"] for row in feerates),
+        "fees_sat": sum(row["fees_sat"] for row in feerates),
+    }
+    blobs.put(ANALYSIS_KEY, orjson.dumps(totals | {"feerates": feerates, "flows": flows}))
+    return totals
+
+
+def _segment(batch: Batch) -> Segment:
+    if batch.segment is None:
+        raise Conflict(
+            f"The batch at {batch.first} has not been collected.", next_step="Start stages from the state machine only."
+        )
+    return Segment(**batch.segment)
+
+
+def _files(blobs: Blobs, segments: Sequence[Segment], *names: TableName) -> dict[str, list[Path]]:
+    """Local files of these segments, by table."""
+    return {name: [_file(blobs, segment.key(name)) for segment in segments] for name in names}
+
+
+def _file(blobs: Blobs, key: str) -> Path:
+    path = blobs.fetch(key)
+    if path is None:
+        raise Conflict(f"The file {key} is gone.", next_step="Start the run again to collect it.")
+    return path
