@@ -23,7 +23,7 @@ SELECT blocks.height, blocks.block_hash, blocks.time, blocks.size, blocks.weight
        feerate_max
 FROM blocks LEFT JOIN rates USING (height) ORDER BY blocks.height
 """
-"""One row per block; feerates in sat per 1,000 vbytes at the weight percentiles of getblockstats, NULL without payments."""
+"""One row per block; feerates in sat per 1,000 vbytes at getblockstats' weight percentiles, NULL without payments."""
 
 FEERATES_SQL = """
 SELECT height, lower(hex(block_hash)) AS block_hash, time, payments, fees_sat, weight, feerate_p10, feerate_p25,
