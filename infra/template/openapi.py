@@ -1,0 +1,156 @@
+"""openapi.json: every route with its parameters, bodies, answers and failures, as OpenAPI 3.1."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from infra.template.problems import has_body, possible, problem_schema
+from isthmus.operation import Operation
+
+_COMPONENTS = "#/components/schemas/"
+_NAME = re.compile(r"[A-Za-z0-9]+(-Input|-Output)?")
+
+_SIGNATURE = """\
+AWS Signature Version 4 for the service execute-api. What is not signed by a known caller, API Gateway itself answers \
+with 403 and `{"message": "Forbidden"}`.\
+"""
+
+Schema = dict[str, Any]
+
+
+class _Untitled(GenerateJsonSchema):
+    """Pydantic's generator without a title that repeats each field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+
+def routed(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """The operations with a route of their own: all but the tasks, the schedules and the catch-all."""
+    return tuple(operation for operation in operations if operation.path and operation.path != "$default")
+
+
+def document(operations: Iterable[Operation], root: Path) -> Schema:
+    """The whole document; `root` is the repository, whose pyproject.toml says the version.
+
+    Raises:
+        ValueError: two different models share a name, or two operations share a route.
+    """
+    listed = routed(operations)
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    schemas = components(listed)
+    paths: dict[str, Schema] = {}
+    for operation in listed:
+        path, method = paths.setdefault(str(operation.path), {}), str(operation.method).lower()
+        if method in path:
+            raise ValueError(f"two operations answer {operation.route}")
+        path[method] = _path(operation, schemas)
+    inlined = {operation.request.__name__ for operation in listed if not _is_reference(_body(operation, schemas))}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Isthmus", "version": project["version"], "summary": project["description"]},
+        "servers": [{"url": "/"}],
+        "security": [{"sigv4": []}],
+        "tags": [{"name": domain} for domain in sorted({operation.domain for operation in listed})],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": {name: schema for name, schema in sorted(schemas.items()) if name not in inlined}
+            | {"Problem": problem_schema()},
+            "responses": dict(sorted((name, answer) for one in listed for name, answer in _refusals(one))),
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey",
+                    "name": "authorization",
+                    "in": "header",
+                    "description": _SIGNATURE,
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                }
+            },
+        },
+    }
+
+
+def components(operations: Iterable[Operation]) -> dict[str, Schema]:
+    """The JSON schema of every request and response, and of the models inside them, by name.
+
+    Raises:
+        ValueError: two different models share a name.
+    """
+    wanted: list[Any] = []
+    for operation in operations:
+        wanted += [(operation.request, "validation"), (operation.response, "serialization")]
+    found = models_json_schema(wanted, ref_template=_COMPONENTS + "{model}", schema_generator=_Untitled)[1]
+    schemas: dict[str, Schema] = found.get("$defs", {})
+    if ambiguous := [name for name in schemas if not _NAME.fullmatch(name) or name == "Problem"]:
+        raise ValueError(f"each model needs a name of its own: {', '.join(sorted(ambiguous))}")
+    return schemas
+
+
+def _is_reference(body: Schema) -> bool:
+    return "$ref" in body
+
+
+def _body(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
+    """The schema of the JSON body: the request's, without what stands in the path."""
+    if not has_body(operation):
+        return {}
+    schema = schemas[operation.request.__name__]
+    fields = {name: field for name, field in schema.get("properties", {}).items() if name not in _in_path(operation)}
+    if len(fields) == len(schema.get("properties", {})) > 0:
+        return {"$ref": _COMPONENTS + operation.request.__name__}
+    required = [name for name in schema.get("required", []) if name in fields]
+    return {**schema, "properties": fields, "required": required} if fields else {}
+
+
+def _in_path(operation: Operation) -> list[str]:
+    return re.findall(r"\{(\w+)\+?\}", str(operation.path))
+
+
+def _parameters(operation: Operation, schema: Schema) -> list[Schema]:
+    """What stands in the path and, without a body, in the query string."""
+    in_path = _in_path(operation)
+    return [
+        _parameter(name, field, "path" if name in in_path else "query", required=name in schema.get("required", []))
+        for name, field in schema.get("properties", {}).items()
+        if name in in_path or not has_body(operation)
+    ]
+
+
+def _parameter(name: str, field: Schema, place: str, *, required: bool) -> Schema:
+    described = {"description": field["description"]} if "description" in field else {}
+    bare = {key: value for key, value in field.items() if key != "description"}
+    return {"name": name, "in": place, "required": required, **described, "schema": bare}
+
+
+def _path(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
+    body, parameters = _body(operation, schemas), _parameters(operation, schemas[operation.request.__name__])
+    answer = operation.response.__name__
+    success = {
+        "description": schemas[answer].get("description", operation.summary),
+        "content": {"application/json": {"schema": {"$ref": _COMPONENTS + answer}}},
+    }
+    return {
+        "operationId": operation.name,
+        "tags": [operation.domain],
+        "summary": operation.summary,
+        **({"parameters": parameters} if parameters else {}),
+        **({"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}} if body else {}),
+        "responses": {str(operation.status): success}
+        | {name.split("-")[0]: {"$ref": f"#/components/responses/{name}"} for name, _ in _refusals(operation)},
+        "x-effect": operation.effect.value,
+    }
+
+
+def _refusals(operation: Operation) -> Iterator[tuple[str, Schema]]:
+    """A response component for each refusing status: `404-NotFound`; `409-Conflict-Precondition` for two failures."""
+    problem = {"application/problem+json": {"schema": {"$ref": _COMPONENTS + "Problem"}}}
+    for status, group in groupby(possible(operation), key=lambda failure: failure.status):
+        failures = list(group)
+        titles = "; or ".join(dict.fromkeys(failure.title for failure in failures))
+        name = "-".join([str(status), *(failure.__name__ for failure in failures)])
+        yield name, {"description": titles, "content": problem}
