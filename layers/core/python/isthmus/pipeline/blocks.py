@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from isthmus.failure import Integrity
+from isthmus.merkle import sha256d
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +59,6 @@ class BlockColumns:
         return self.header[4:36]
 
 
-def double_sha256(data: bytes) -> bytes:
-    """SHA-256 twice, as Bitcoin names everything; internal byte order."""
-    return sha256(sha256(data).digest()).digest()
-
-
 def read_block(raw: bytes, spent: bytes) -> BlockColumns:
     """The columns of one block.
 
@@ -96,7 +92,7 @@ def read_block(raw: bytes, spent: bytes) -> BlockColumns:
     around = len(raw) - int(total.sum())
     return BlockColumns(
         header=raw[:HEADER_BYTES],
-        block_hash=double_sha256(raw[:HEADER_BYTES]),
+        block_hash=sha256d(raw[:HEADER_BYTES]),
         size=len(raw),
         weight=int(tx_weight.sum()) + 4 * around,
         txids=scan.txids,

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from isthmus.merkle import merkle_root
-from isthmus.pipeline.blocks import HEADER_BYTES, double_sha256
+from isthmus.merkle import merkle_root, sha256d
+from isthmus.pipeline.blocks import HEADER_BYTES
 
 Verdict = Literal["pass", "warn", "quarantine", "block"]
 _SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "block")
@@ -85,7 +85,7 @@ def check(blocks: Sequence[BlockFacts], chain: str, previous_hash: bytes, first_
 def _linked(block: BlockFacts, height: int, previous_hash: bytes) -> Iterator[Finding]:
     if block.height != height:
         yield Finding(block.height, "height", "block", f"expected height {height}")
-    if len(block.header) != HEADER_BYTES or double_sha256(block.header)[::-1] != block.block_hash:
+    if len(block.header) != HEADER_BYTES or sha256d(block.header)[::-1] != block.block_hash:
         yield Finding(block.height, "header", "block", "the header does not hash to the block's hash")
     if block.header[4:36][::-1] != previous_hash:
         yield Finding(block.height, "previous_hash", "block", "the header names another block before it")
@@ -101,10 +101,10 @@ def _target(header: bytes) -> int:
 
 
 def _committed(block: BlockFacts) -> Iterator[Finding]:
-    if merkle_root([txid[::-1] for txid in block.txids]) != block.header[36:68]:
-        yield Finding(block.height, "merkle_root", "block", "the transactions do not hash to the header's merkle root")
     if len(set(block.txids)) != len(block.txids):
         yield Finding(block.height, "duplicate_txid", "block", "a transaction occurs twice")
+    elif merkle_root([txid[::-1] for txid in block.txids]) != block.header[36:68]:
+        yield Finding(block.height, "merkle_root", "block", "the transactions do not hash to the header's merkle root")
     around = HEADER_BYTES + _compact_size_bytes(len(block.txids))
     if block.weight > MAX_BLOCK_WEIGHT or block.weight != block.tx_weight + 4 * around:
         yield Finding(block.height, "weight", "block", f"the weight {block.weight} is not that of its transactions")
