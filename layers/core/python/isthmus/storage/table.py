@@ -4,12 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-MAX_ITEM_BYTES = 400 * 1024
+MAX_ITEM_BYTES = 400_000
+"""An item with its keys, counted as DynamoDB does; below its 400 KB because it documents the size of numbers as
+approximate."""
+
+MAX_ITEM_DEPTH = 31
+"""Maps and lists inside each other, the item included; DynamoDB allows 32 and one of them holds the item."""
+
+MAX_INTEGER = 10**38 - 1
+"""38 digits, the precision of DynamoDB's numbers."""
+
+MAX_PARTITION_KEY_BYTES = 2048
+MAX_SORT_KEY_BYTES = 1024
 MAX_TRANSACTION_WRITES = 100
+
+MAX_TRANSACTION_BYTES = 4_000_000
+"""All items of a transaction with their keys; DynamoDB says 4 MB."""
+
 MAX_PAGE = 1000
 
 Item = dict[str, Any]
-"""JSON values without floats: str, int (38 digits), bool, None, list and dict."""
+"""JSON values without floats: str, int (38 digits), bool, None, list and dict; names are not empty."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +34,7 @@ class Absent:
 
 @dataclass(frozen=True)
 class Equals:
-    """The write happens only if the item exists and its attribute has this value."""
+    """The write happens only if the item exists and its attribute has this value; 1 and True are not equal."""
 
     attribute: str
     value: str | int | bool
@@ -74,17 +89,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows in key order, and the sort key to go on after, or None at the end."""
+    """Some rows in key order, and the sort key to go on after; None when nothing more was there."""
 
     rows: tuple[Row, ...]
     after: str | None
 
 
 class Table(Protocol):
-    """Strongly consistent items; a refused condition raises Conflict and changes nothing.
+    """Strongly consistent items, for many threads and processes at once.
 
-    Raises Invalid for floats, items above MAX_ITEM_BYTES, empty keys and transactions above MAX_TRANSACTION_WRITES,
-    Unavailable when the store does not answer.
+    Every method raises Invalid when a limit of this file is not kept, before anything is asked of the store;
+    Unavailable when the store does not answer. After Unavailable a write may have happened: repeat it, and when the
+    repetition is refused, read. A condition that does not hold raises Conflict and changes nothing.
     """
 
     def get(self, pk: str, sk: str) -> Item | None:
@@ -93,7 +109,15 @@ class Table(Protocol):
     def query(
         self, pk: str, *, prefix: str = "", after: str | None = None, limit: int = 100, reverse: bool = False
     ) -> Page:
-        """Items of one partition in the UTF-8 byte order of their sort keys, those with the prefix only."""
+        """Items of one partition in the UTF-8 byte order of their sort keys, those with the prefix only.
+
+        Args:
+            pk: the partition.
+            prefix: what every sort key starts with.
+            after: any sort key, stored or not; in reverse order the page starts below it.
+            limit: rows at most, 1 to MAX_PAGE.
+            reverse: from the last key to the first.
+        """
 
     def put(self, pk: str, sk: str, item: Item, *, when: Condition | None = None) -> None:
         """Write a whole item."""
@@ -102,4 +126,4 @@ class Table(Protocol):
         """Remove an item; removing what is not there is success, unless a condition says otherwise."""
 
     def transact(self, writes: Sequence[Write]) -> None:
-        """All writes or none; at most one write per key."""
+        """All writes or none: 1 to MAX_TRANSACTION_WRITES of them, MAX_TRANSACTION_BYTES, one per key."""

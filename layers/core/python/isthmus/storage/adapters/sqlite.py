@@ -1,0 +1,154 @@
+"""The Table port on one SQLite file.
+
+Durability: write-ahead log with synchronous=FULL, one fsync per write. A killed process loses nothing acknowledged with
+NORMAL either, but a power cut would, and rows here record money that has moved. Measured on ext4: 0.2 ms per write
+against 0.02 ms.
+"""
+
+import json
+import sqlite3
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from isthmus.failure import Failure, Integrity, Upstream
+from isthmus.storage import limits
+from isthmus.storage.adapters.sqlite_connections import Connections
+from isthmus.storage.refusals import conflict, unavailable
+from isthmus.storage.table import Absent, Condition, Delete, Equals, Item, Page, Put, Row, Write
+
+_GET = "SELECT item FROM item WHERE pk = ? AND sk = ?"
+_PUT = "INSERT INTO item VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET item = excluded.item"
+_DELETE = "DELETE FROM item WHERE pk = ? AND sk = ?"
+_UPWARDS = "SELECT sk, item FROM item WHERE pk = ? AND sk >= ? AND sk < ? ORDER BY sk ASC LIMIT ?"
+_DOWNWARDS = "SELECT sk, item FROM item WHERE pk = ? AND sk >= ? AND sk < ? ORDER BY sk DESC LIMIT ?"
+
+_ABOVE_ALL_TEXT = b"\xff"
+
+
+class SqliteTable:
+    """A Table in the file at `path`, which is made with its folder on first use.
+
+    Any number of threads and processes may use it at once, and a process may fork. A write waits `patience_s` seconds
+    for others to finish, then raises Unavailable.
+    """
+
+    def __init__(self, path: Path, *, patience_s: float = 5.0) -> None:
+        self._connections = Connections(path, patience_s)
+        weakref.finalize(self, self._connections.close)
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """The item under this key, or None."""
+        limits.check_key(pk, sk)
+        with self._asking() as connection:
+            return _stored(connection, pk, sk)
+
+    def query(
+        self, pk: str, *, prefix: str = "", after: str | None = None, limit: int = 100, reverse: bool = False
+    ) -> Page:
+        """Items of one partition in the byte order of their sort keys; one row more is read to know whether it ends."""
+        limits.check_query(pk, prefix, after, limit)
+        low, high = _range(prefix, after, reverse=reverse)
+        with self._asking() as connection:
+            select = _DOWNWARDS if reverse else _UPWARDS
+            found = connection.execute(select, (pk.encode(), low, high, limit + 1)).fetchall()
+        rows = tuple(Row(sk.decode(), json.loads(item)) for sk, item in found[:limit])
+        return Page(rows, rows[-1].sk if len(found) > limit else None)
+
+    def put(self, pk: str, sk: str, item: Item, *, when: Condition | None = None) -> None:
+        """Write a whole item."""
+        write = Put(pk, sk, item, when)
+        limits.check_write(write)
+        self._write([write])
+
+    def delete(self, pk: str, sk: str, *, when: Condition | None = None) -> None:
+        """Remove an item."""
+        write = Delete(pk, sk, when)
+        limits.check_write(write)
+        self._write([write])
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """All writes or none."""
+        limits.check_transaction(writes)
+        self._write(writes)
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        with self._asking() as connection, _transaction(connection):
+            for write in writes:
+                if write.when is not None and not _holds(write.when, _stored(connection, write.pk, write.sk)):
+                    raise conflict()
+                _apply(connection, write)
+
+    @contextmanager
+    def _asking(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connections.one() as connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise _failure(error) from error
+        except OSError as error:
+            raise unavailable("sqlite", error.errno or 0) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _apply(connection: sqlite3.Connection, write: Write) -> None:
+    key = (write.pk.encode(), write.sk.encode())
+    if isinstance(write, Put):
+        connection.execute(_PUT, (*key, json.dumps(write.item, ensure_ascii=False, separators=(",", ":"))))
+    elif isinstance(write, Delete):
+        connection.execute(_DELETE, key)
+
+
+def _stored(connection: sqlite3.Connection, pk: str, sk: str) -> Item | None:
+    found = connection.execute(_GET, (pk.encode(), sk.encode())).fetchone()
+    if found is None:
+        return None
+    item: Item = json.loads(found[0])
+    return item
+
+
+def _holds(condition: Condition, item: Item | None) -> bool:
+    if isinstance(condition, Absent):
+        return item is None
+    return item is not None and condition.attribute in item and _same(condition, item[condition.attribute])
+
+
+def _same(condition: Equals, stored: object) -> bool:
+    # Python says 1 == True; DynamoDB and we do not.
+    return isinstance(stored, bool) == isinstance(condition.value, bool) and stored == condition.value
+
+
+def _range(prefix: str, after: str | None, *, reverse: bool) -> tuple[bytes, bytes]:
+    """The half-open range of sort keys that have the prefix and lie after (below, in reverse) a key."""
+    low = prefix.encode()
+    high = low[:-1] + bytes([low[-1] + 1]) if low else _ABOVE_ALL_TEXT
+    if after is None:
+        return low, high
+    if reverse:
+        return low, min(high, after.encode())
+    return max(low, after.encode() + b"\x00"), high
+
+
+def _failure(error: sqlite3.DatabaseError) -> Failure:
+    # The low byte of an extended result code is its primary code.
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Integrity(
+            "The table's file is damaged.",
+            next_step="Stop, keep the file, and restore it from a backup.",
+            code="storage/damaged",
+            upstream=Upstream("sqlite", name),
+        )
+    return unavailable("sqlite", name)
