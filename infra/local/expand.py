@@ -1,0 +1,248 @@
+"""Read template.yaml the way CloudFormation would, with no AWS account: what there is to run on one machine.
+
+`aws-sam-translator`, the library behind SAM's own transform, expands the serverless resources; the intrinsic functions
+are then evaluated with the parameters' defaults.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.local.intrinsics import REGION, Scope, TemplateError, arn, holds, physical_name, resolve
+
+DEFAULT_TIMEOUT_S, DEFAULT_MEMORY_MB = 3, 128
+_INTEGRATED = re.compile(r"/functions/arn:[^/]*:function:([^/:]+)(?::[^/]+)?/invocations$")
+_SUBSTITUTED = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function."""
+
+    id: str
+    name: str
+    arn: str
+    handler: str
+    timeout_s: float
+    memory_mb: int
+    environment: Mapping[str, str]
+    concurrency: int | None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route of the HTTP API; method may be ANY, and both are `$default` for the route that takes the rest."""
+
+    method: str
+    path: str
+    function: str
+    iam: bool
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One EventBridge rule or schedule; the target is a function's or a machine's name."""
+
+    name: str
+    arn: str
+    expression: str
+    source: str
+    target: str
+    starts_machine: bool
+    input: str | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One state machine, its definition ready to be interpreted."""
+
+    name: str
+    arn: str
+    definition: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything in the template that runs."""
+
+    functions: tuple[Function, ...]
+    routes: tuple[Route, ...]
+    schedules: tuple[Schedule, ...]
+    machines: tuple[Machine, ...]
+
+
+def expand(template: Path, parameters: Mapping[str, str] | None = None, *, stack: str = "isthmus") -> Stack:
+    """The functions, routes, schedules and machines of a SAM template.
+
+    Raises:
+        TemplateError: the template cannot be read, transformed or resolved; the message says which part.
+    """
+    given = dict(parameters or {})
+    transformed, files = _transform(template, given)
+    declared: Mapping[str, Any] = transformed.get("Parameters", {})
+    if unknown := sorted(set(given) - set(declared)):
+        raise TemplateError(f"The template has no parameter named {unknown[0]}.")
+    scope = Scope(
+        stack=stack,
+        parameters={name: _parameter(about, given.get(name)) for name, about in declared.items()},
+        resources=transformed["Resources"],
+        conditions=transformed.get("Conditions", {}),
+        mappings=transformed.get("Mappings", {}),
+    )
+    functions = tuple(_functions(scope))
+    names = {function.name: function.id for function in functions}
+    return Stack(
+        functions,
+        tuple(_routes(scope, names)),
+        tuple(_schedules(scope)),
+        tuple(_machines(scope, template.parent, files)),
+    )
+
+
+def _transform(template: Path, parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The CloudFormation template, and for each state machine the file that its DefinitionUri named."""
+    import boto3
+    import yaml
+    from samtranslator.model.exceptions import InvalidDocumentException
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+    from samtranslator.yaml_helper import yaml_parse
+
+    try:
+        document = yaml_parse(template.read_text())
+    except OSError as error:
+        raise TemplateError(f"{template} cannot be read; run `make template` to write it.") from error
+    except yaml.YAMLError as error:
+        raise TemplateError(f"{template} is not valid YAML.") from error
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
+        raise TemplateError(f"{template} has no Resources.")
+    files = _without_files(document)
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    try:
+        return translator.translate(document, dict(parameters)), files
+    except InvalidDocumentException as error:
+        reasons = "; ".join(cause.message for cause in error.causes)
+        raise TemplateError(f"{template} is not a valid SAM template: {reasons}") from error
+
+
+def _without_files(document: dict[str, Any]) -> dict[str, str]:
+    """Replace every local path by an address, which is what `sam package` does; return the machines' paths."""
+    machines: dict[str, str] = {}
+    for logical_id, resource in document["Resources"].items():
+        properties = resource.setdefault("Properties", {})
+        kind = resource.get("Type")
+        if kind == "AWS::Serverless::Function":
+            properties["CodeUri"] = "s3://local/code"
+        elif kind == "AWS::Serverless::LayerVersion":
+            properties["ContentUri"] = "s3://local/layer"
+        elif kind == "AWS::Serverless::StateMachine" and "DefinitionUri" in properties:
+            machines[logical_id] = properties["DefinitionUri"]
+            properties["DefinitionUri"] = "s3://local/definition"
+    return machines
+
+
+def _parameter(about: Mapping[str, Any], given: str | None) -> Any:
+    """A parameter's value: what was given, else its default, else nothing."""
+    value = str(about.get("Default", "") if given is None else given)
+    if str(about.get("Type", "")).startswith(("CommaDelimitedList", "List<")):
+        return value.split(",")
+    return value
+
+
+def _live(scope: Scope, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The resources of these types whose condition holds, with their properties resolved."""
+    for logical_id, resource in scope.resources.items():
+        if resource["Type"] not in kinds or ("Condition" in resource and not holds(resource["Condition"], scope)):
+            continue
+        yield logical_id, resolve(resource.get("Properties", {}), scope)
+
+
+def _functions(scope: Scope) -> Iterator[Function]:
+    for logical_id, properties in _live(scope, "AWS::Lambda::Function"):
+        variables = properties.get("Environment", {}).get("Variables", {})
+        environment = {name: str(value) for name, value in variables.items()}
+        logging = properties.get("LoggingConfig", {})
+        if logging.get("LogFormat") == "JSON":
+            environment |= {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
+            environment |= {"AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel", "INFO")}
+        reserved = properties.get("ReservedConcurrentExecutions")
+        yield Function(
+            id=logical_id,
+            name=physical_name(logical_id, scope),
+            arn=arn(logical_id, scope),
+            handler=str(properties["Handler"]),
+            timeout_s=float(properties.get("Timeout", DEFAULT_TIMEOUT_S)),
+            memory_mb=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
+            environment=environment,
+            concurrency=None if reserved is None else int(reserved),
+        )
+
+
+def _routes(scope: Scope, names: Mapping[str, str]) -> Iterator[Route]:
+    """The routes in the OpenAPI body that SAM writes for an HTTP API."""
+    for logical_id, properties in _live(scope, "AWS::ApiGatewayV2::Api"):
+        body = properties.get("Body", {})
+        schemes = body.get("components", {}).get("securitySchemes", {})
+        iam = {name for name, scheme in schemes.items() if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4"}
+        for path, methods in body.get("paths", {}).items():
+            for method, about in methods.items():
+                uri = about.get("x-amazon-apigateway-integration", {}).get("uri", "")
+                integrated = _INTEGRATED.search(uri)
+                if integrated is None or integrated[1] not in names:
+                    raise TemplateError(
+                        f"The route {method} {path} of {logical_id} leads to no function of the template."
+                    )
+                required = {scheme for one in about.get("security", []) for scheme in one}
+                if required - iam:
+                    raise TemplateError(f"The route {method} {path} has an authorizer that is not AWS_IAM.")
+                verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+                yield Route("$default" if path == "$default" else verb, path, names[integrated[1]], bool(required))
+
+
+def _schedules(scope: Scope) -> Iterator[Schedule]:
+    """EventBridge rules with a schedule (SAM's Schedule) and EventBridge Scheduler's schedules (SAM's ScheduleV2)."""
+    for logical_id, properties in _live(scope, "AWS::Events::Rule", "AWS::Scheduler::Schedule"):
+        if "ScheduleExpression" not in properties or properties.get("State", "ENABLED") != "ENABLED":
+            continue
+        if properties.get("ScheduleExpressionTimezone", "UTC") != "UTC":
+            raise TemplateError(f"The schedule {logical_id} is not in UTC, which is all that one machine supports.")
+        targets = properties["Targets"] if "Targets" in properties else [properties["Target"]]
+        for target in targets:
+            service, name = str(target["Arn"]).split(":")[2], str(target["Arn"]).split(":")[6]
+            if service not in ("lambda", "states"):
+                raise TemplateError(f"The schedule {logical_id} has a target of {service}, which cannot run here.")
+            yield Schedule(
+                name=physical_name(logical_id, scope),
+                arn=arn(logical_id, scope),
+                expression=str(properties["ScheduleExpression"]),
+                source="aws.events" if "Targets" in properties else "aws.scheduler",
+                target=name,
+                starts_machine=service == "states",
+                input=target.get("Input"),
+            )
+
+
+def _machines(scope: Scope, root: Path, files: Mapping[str, str]) -> Iterator[Machine]:
+    for logical_id, properties in _live(scope, "AWS::StepFunctions::StateMachine"):
+        text = _definition(logical_id, properties, root, files)
+        try:
+            definition = json.loads(_substituted(text, properties.get("DefinitionSubstitutions", {})))
+        except ValueError as error:
+            raise TemplateError(f"The definition of {logical_id} is not valid JSON.") from error
+        yield Machine(physical_name(logical_id, scope), arn(logical_id, scope), definition)
+
+
+def _substituted(text: str, values: Mapping[str, Any]) -> str:
+    return _SUBSTITUTED.sub(lambda match: str(values.get(match[1], match[0])), text)
+
+
+def _definition(logical_id: str, properties: Mapping[str, Any], root: Path, files: Mapping[str, str]) -> str:
+    if logical_id not in files:
+        return str(properties["DefinitionString"])
+    try:
+        return (root / files[logical_id]).read_text()
+    except OSError as error:
+        raise TemplateError(f"{files[logical_id]}, the definition of {logical_id}, cannot be read.") from error

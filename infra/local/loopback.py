@@ -1,0 +1,74 @@
+"""What every server of this runtime asks of a request: that it comes from a program on this machine.
+
+A web page can make a browser send requests to loopback addresses, directly or through a name that its owner points at
+127.0.0.1 (DNS rebinding). Such requests carry a foreign Host, Origin or Sec-Fetch-Site and are refused.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from infra.local.events import HttpResponse
+from isthmus.failure import Failure, Forbidden, Malformed, TooLarge
+
+_HOST = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?")
+_OWN_SITE = (b"same-origin", b"none")
+_LONGEST_LENGTH = 12
+
+
+def refusal(headers: Iterable[tuple[bytes, bytes]]) -> Failure | None:
+    """Why a request with these headers is refused, or None when it may pass."""
+    pairs = list(headers)
+    given = dict(pairs)
+    host = given.get(b"host", b"")
+    if not _HOST.fullmatch(host) or sum(name == b"host" for name, _ in pairs) > 1:
+        return _foreign("The Host header does not name this machine.")
+    if given.get(b"origin", b"http://" + host) != b"http://" + host:
+        return _foreign("The request comes from a web page of another origin.")
+    if given.get(b"sec-fetch-site", b"none") not in _OWN_SITE:
+        return _foreign("The request comes from a web page of another site.")
+    if b"content-length" in given and b"transfer-encoding" in given:
+        return Malformed(
+            "The request has both Content-Length and Transfer-Encoding.", next_step="Send one of the two (RFC 9112)."
+        )
+    return None
+
+
+def _foreign(detail: str) -> Forbidden:
+    return Forbidden(detail, next_step="Call http://127.0.0.1 or http://localhost from a program on this machine.")
+
+
+async def read_body(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], headers: Iterable[tuple[bytes, bytes]], limit: int
+) -> bytes:
+    """The request's whole body.
+
+    Raises:
+        TooLarge: it is longer than `limit` bytes; a declared length is enough to refuse it.
+    """
+    declared = next((value for name, value in headers if name == b"content-length"), b"0")
+    if len(declared) > _LONGEST_LENGTH or int(declared) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.", next_step="Split the request or send less at once.")
+
+
+async def send_response(send: Callable[[MutableMapping[str, Any]], Awaitable[None]], answer: HttpResponse) -> None:
+    """Send a whole response at once."""
+    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
