@@ -1,7 +1,8 @@
 """The fork server: one process that has imported what the functions need, and forks a Lambda worker on demand.
 
-It speaks JSON lines: `spawn` and `kill` on its standard input; `ready` and `exited` on its standard output. What
-workers print goes into the functions' log. When its input ends, because whoever started it is gone, it ends every worker.
+It speaks JSON lines: `spawn` and `kill` on its standard input, `ready` and `exited` on its standard output. What
+workers print goes into the functions' log. When its input ends, because whoever started it is gone, it ends all
+workers.
 """
 
 import argparse

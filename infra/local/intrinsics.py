@@ -103,7 +103,7 @@ def physical_name(logical_id: str, scope: Scope) -> str:
 
 def arn(logical_id: str, scope: Scope) -> str:
     """The resource's ARN in account 000000000000, region us-east-1."""
-    kind = _resource(logical_id, scope)["Type"]
+    kind: str = _resource(logical_id, scope)["Type"]
     pattern = _ARNS.get(kind, kind.split("::")[1].lower() + ":{region}:{account}:{name}")
     name = physical_name(logical_id, scope)
     return f"arn:{PARTITION}:" + pattern.format(region=REGION, account=ACCOUNT, name=name)
