@@ -1,9 +1,11 @@
 """The derived files and the template as CloudFormation will see it, made once for all contract tests."""
 
 import json
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -11,6 +13,12 @@ from infra.template.files import derive
 from isthmus.catalogue import operations
 
 ROOT = Path(__file__).parents[2]
+
+
+class Run(Protocol):
+    """What `run_offline` gives."""
+
+    def __call__(self, *command: str | Path, cwd: Path = ROOT) -> str: ...
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +44,7 @@ def template(root: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def expanded(root: Path, template: dict[str, Any]) -> dict[str, Any]:
-    """The CloudFormation template that SAM makes of it."""
+    """The CloudFormation template that SAM makes of it, state machines as objects, because only so linters see them."""
     import boto3
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
@@ -45,6 +53,10 @@ def expanded(root: Path, template: dict[str, Any]) -> dict[str, Any]:
     policies = {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in _MANAGED}
     translator = Translator(policies, Parser(), boto_session=boto3.Session(region_name="eu-central-1"))
     result: dict[str, Any] = translator.translate(local, {}, feature_toggle=None)
+    for resource in result["Resources"].values():
+        if "DefinitionString" in resource["Properties"]:
+            lines = resource["Properties"].pop("DefinitionString")["Fn::Join"][1]
+            resource["Properties"]["Definition"] = json.loads("\n".join(lines))
     return result
 
 
@@ -64,11 +76,21 @@ def _with_files(template: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def offline_environment() -> Mapping[str, str]:
-    """What AWS's tools need to work with no account: a region, and no telemetry."""
-    import os
-
+def run_offline(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run a tool that is installed with the tests, with no AWS account; it must succeed, and its output is returned."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    bin_folder = str(ROOT / ".venv" / "bin")
-    path = os.pathsep.join((bin_folder, os.environ.get("PATH", "")))
-    return {**kept, "PATH": path, "AWS_DEFAULT_REGION": "eu-central-1", "SAM_CLI_TELEMETRY": "0"}
+    told = {
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "PYTHON": sys.executable,
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(tmp_path_factory.mktemp("sam")),
+    }
+
+    def run(*command: str | Path, cwd: Path = ROOT) -> str:
+        installed = Path(sys.executable).parent / command[0]
+        argv = [str(installed if installed.exists() else command[0]), *map(str, command[1:])]
+        done = subprocess.run(argv, cwd=cwd, env=kept | told, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run
