@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.bitcoind import RegtestNode, find_bitcoind, start_regtest
+from infra.local.demo_chain import ChainFacts, build_chain
 from isthmus.failure import Failure
 
 FreshNode = Callable[..., RegtestNode]
@@ -52,6 +53,25 @@ def fresh_node(bitcoind: list[str], tmp_path_factory: pytest.TempPathFactory) ->
 def node(nodes: FreshNode) -> RegtestNode:
     """One node for everybody, with 120 blocks. Tests may add to its chain, but never reorganise or stop it."""
     return nodes(blocks=120)
+
+
+@pytest.fixture(scope="session")
+def lively(nodes: FreshNode) -> tuple[RegtestNode, ChainFacts]:
+    """A node with 40 lively blocks over some hundred plain ones: 600 transactions of every kind, 300 more wait."""
+    node = nodes()
+    return node, build_chain(node, blocks=40, transactions=600, seed=1)
+
+
+@pytest.fixture(scope="session")
+def lively_node(lively: tuple[RegtestNode, ChainFacts]) -> RegtestNode:
+    """The lively chain's node. Tests may read and add, but never reorganise, stop, or mine what waits."""
+    return lively[0]
+
+
+@pytest.fixture(scope="session")
+def lively_facts(lively: tuple[RegtestNode, ChainFacts]) -> ChainFacts:
+    """What the lively chain holds, known from building it and not from asking the node."""
+    return lively[1]
 
 
 @contextmanager

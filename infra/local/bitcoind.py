@@ -209,7 +209,7 @@ def _launch(datadir: Path, command: Sequence[str], port: int, *, outlive: bool) 
     guard = None if outlive else _guard(process.pid)
     node = RegtestNode(f"http://127.0.0.1:{port}", cookie, process.pid, datadir, process, guard)
     (datadir / "node.json").write_text(json.dumps({"url": node.url, "pid": node.pid}))
-    if not _until(lambda: process.poll() is not None or _answers(node), _START_DEADLINE_S):
+    if not _until(lambda: process.poll() is not None or _ready(node), _START_DEADLINE_S):
         node.kill()
         return None
     if process.returncode is not None:
@@ -229,7 +229,7 @@ def _adopt(datadir: Path) -> RegtestNode:
     with contextlib.suppress(OSError, ValueError, KeyError):
         told = json.loads((datadir / "node.json").read_text())
         node = RegtestNode(told["url"], datadir / "regtest/.cookie", told["pid"], datadir)
-        if _until(lambda: _answers(node) or not _locked(datadir), _START_DEADLINE_S) and _locked(datadir):
+        if _until(lambda: _ready(node) or not _locked(datadir), _START_DEADLINE_S) and _locked(datadir):
             return node
     raise Precondition(
         f"Another program uses the node's folder {datadir}, and it does not answer as a node that Isthmus started.",
@@ -272,12 +272,13 @@ def _accepted_options(argv: tuple[str, ...]) -> list[str]:
     return [f"-{name}={value}" for name, value in _OPTIONS.items() if name in known]
 
 
-def _answers(node: RegtestNode) -> bool:
+def _ready(node: RegtestNode) -> bool:
+    """Whether it answers and has its mempool and indexes back: it reads them after it began to answer."""
     try:
-        node.rpc("getblockcount", deadline_s=5.0)
+        mempool, indexes = node.batch([("getmempoolinfo", []), ("getindexinfo", [])], deadline_s=5.0)
     except (Unavailable, Refused):
         return False
-    return True
+    return bool(mempool["loaded"]) and all(index["synced"] for index in indexes.values())
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:
