@@ -12,7 +12,7 @@ _SHORT = {"Ref": "!Ref", "Fn::GetAtt": "!GetAtt", "Fn::Sub": "!Sub", "Fn::If": "
 
 
 def flow(value: Any) -> str:
-    """One YAML node in flow style; `{"Fn::GetAtt": ["Table", "Arn"]}` becomes `!GetAtt Table.Arn`."""
+    """One YAML node in flow style, texts in ASCII; `{"Fn::GetAtt": ["Table", "Arn"]}` becomes `!GetAtt Table.Arn`."""
     if isinstance(value, Mapping):
         return _intrinsic(value) or "{" + ", ".join(f"{flow(name)}: {flow(part)}" for name, part in value.items()) + "}"
     if isinstance(value, (list, tuple)):
@@ -24,13 +24,14 @@ def flow(value: Any) -> str:
 
 def block(name: str, value: Any, indent: int) -> list[str]:
     """A named node as lines without their indent: one line if it fits, else one for each part."""
-    line = f"{name}: {flow(value)}"
+    head = f"{flow(name)}:"
+    line = f"{head} {flow(value)}"
     if indent + len(line) <= _WIDTH or isinstance(value, str) or not value:
         return [line]
     if isinstance(value, Mapping) and not _intrinsic(value):
         parts = [part for inner, part_value in value.items() for part in block(inner, part_value, indent + 2)]
-        return [f"{name}:", *("  " + part for part in parts)]
-    return [f"{name}:", *(f"  - {flow(part)}" for part in value)] if isinstance(value, list) else [line]
+        return [head, *("  " + part for part in parts)]
+    return [head, *(f"  - {flow(part)}" for part in value)] if isinstance(value, list) else [line]
 
 
 def _quoted(text: str) -> str:

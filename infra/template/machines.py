@@ -57,6 +57,10 @@ def read_machines(root: Path, functions: Collection[str]) -> tuple[Machine, ...]
 
 def _read(path: Path, functions: Collection[str]) -> Machine:
     text = path.read_text()
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON") from error
     named = tuple(dict.fromkeys(_PLACEHOLDER.findall(text)))
     if strange := set(named) - set(functions):
         raise ValueError(f"{path.name} names {', '.join(sorted(strange))}, which no operation is called")
@@ -64,7 +68,7 @@ def _read(path: Path, functions: Collection[str]) -> Machine:
         name=path.name.removesuffix(".asl.json"),
         path=(FOLDER / path.name).as_posix(),
         functions=named,
-        distributed=_distributed(json.loads(text)),
+        distributed=_distributed(definition),
     )
 
 

@@ -50,7 +50,8 @@ def document(operations: Iterable[Operation], root: Path) -> Schema:
         if method in path:
             raise ValueError(f"two operations answer {operation.route}")
         path[method] = _path(operation, schemas)
-    inlined = {operation.request.__name__ for operation in listed if not _is_reference(_body(operation, schemas))}
+    schemas["Problem"] = problem_schema()
+    used = reached(paths.values(), schemas) | {"Problem"}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Isthmus", "version": project["version"], "summary": project["description"]},
@@ -59,8 +60,7 @@ def document(operations: Iterable[Operation], root: Path) -> Schema:
         "tags": [{"name": domain} for domain in sorted({operation.domain for operation in listed})],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {name: schema for name, schema in sorted(schemas.items()) if name not in inlined}
-            | {"Problem": problem_schema()},
+            "schemas": {name: schemas[name] for name in sorted(used)},
             "responses": dict(sorted((name, answer) for one in listed for name, answer in _refusals(one))),
             "securitySchemes": {
                 "sigv4": {
@@ -91,8 +91,28 @@ def components(operations: Iterable[Operation]) -> dict[str, Schema]:
     return schemas
 
 
-def _is_reference(body: Schema) -> bool:
-    return "$ref" in body
+def references(node: Any) -> Iterator[str]:
+    """The names of the schemas that a schema, or anything that holds schemas, refers to."""
+    if isinstance(node, dict):
+        if str(node.get("$ref", "")).startswith(_COMPONENTS):
+            yield node["$ref"].removeprefix(_COMPONENTS)
+        for child in node.values():
+            yield from references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+def reached(roots: Iterable[Any], schemas: Mapping[str, Schema]) -> set[str]:
+    """The names of all schemas that something refers to, by way of others too."""
+    met: set[str] = set()
+    waiting = [name for root in roots for name in references(root)]
+    while waiting:
+        name = waiting.pop()
+        if name not in met:
+            met.add(name)
+            waiting += references(schemas[name])
+    return met
 
 
 def _body(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:

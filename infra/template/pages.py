@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from infra.template.openapi import components, routed
+from infra.template.openapi import components, reached, routed
 from infra.template.problems import possible, tree
 from isthmus.failure import Failure, Repeat
 from isthmus.operation import Operation
@@ -63,7 +63,7 @@ def _domain_page(domain: str, operations: list[Operation], schemas: Mapping[str,
     for operation in operations:
         yield from _section(operation, schemas)
     yield "\n## Models"
-    for model in sorted(_answered(operations, schemas)):
+    for model in _models(operations, schemas):
         yield f"\n### {model}\n"
         yield from _fields(schemas[model])
     yield ""
@@ -93,28 +93,11 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
         yield f"| `{name}` | {_type(field)} | {required} | {_cell(field.get('description', ''))} |"
 
 
-def _answered(operations: Iterable[Operation], schemas: Mapping[str, Any]) -> set[str]:
+def _models(operations: list[Operation], schemas: Mapping[str, Any]) -> list[str]:
     """The names of the responses and of every model inside a response or a request."""
-    met: set[str] = set()
-    waiting = [operation.response.__name__ for operation in operations]
-    waiting += [name for operation in operations for name in _references(schemas[operation.request.__name__])]
-    while waiting:
-        name = waiting.pop()
-        if name not in met:
-            met.add(name)
-            waiting += _references(schemas[name])
-    return met
-
-
-def _references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"].rsplit("/", 1)[1]
-        for child in node.values():
-            yield from _references(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _references(child)
+    answers = {operation.response.__name__ for operation in operations}
+    asked = (schemas[operation.request.__name__] for operation in operations)
+    return sorted(answers | reached([*asked, *(schemas[name] for name in answers)], schemas))
 
 
 def _type(schema: Mapping[str, Any]) -> str:

@@ -41,7 +41,8 @@ def possible(operation: Operation) -> tuple[type[Failure], ...]:
 
 def problem_schema() -> dict[str, Any]:
     """RFC 9457, with the answers to: did money move, may I repeat, what next?"""
-    text, code = {"type": "string"}, {"type": ["string", "integer"]}
+    text = {"type": "string"}
+    code = {"anyOf": [text, {"type": "integer"}]}
     fields: dict[str, Any] = {
         "type": {**text, "format": "uri-reference", "description": "`/problems/<kind>`, and what exactly after that."},
         "title": {**text, "description": "The same for every problem of this type."},

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from infra.template.files import derive
+from infra.template.files import OPENAPI, TEMPLATE, derive
 from isthmus.catalogue import operations
 
 ROOT = Path(__file__).parents[2]
@@ -34,12 +34,19 @@ def derived(root: Path) -> dict[Path, str]:
 
 
 @pytest.fixture(scope="session")
-def template(root: Path) -> dict[str, Any]:
-    """The committed template, its intrinsic functions in the long form."""
+def template(derived: dict[Path, str]) -> dict[str, Any]:
+    """The template, its intrinsic functions in the long form; whether it is the committed one is a test of its own."""
     from samtranslator.yaml_helper import yaml_parse
 
-    parsed: dict[str, Any] = yaml_parse((root / "template.yaml").read_text())
+    parsed: dict[str, Any] = yaml_parse(derived[TEMPLATE])
     return parsed
+
+
+@pytest.fixture(scope="session")
+def openapi(derived: dict[Path, str]) -> dict[str, Any]:
+    """The OpenAPI document."""
+    loaded: dict[str, Any] = json.loads(derived[OPENAPI])
+    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,4 @@
 import importlib
-import json
 import pkgutil
 import re
 import sys
@@ -7,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import functions
+from infra.template.files import OPERATIONS
 from infra.template.openapi import routed
 from infra.template.sam import logical_id
 from isthmus.catalogue import operations
@@ -59,7 +59,7 @@ def test_everything_in_a_path_is_a_required_field_of_the_request() -> None:
 
 
 def test_the_catalogue_the_template_the_openapi_document_and_the_pages_name_the_same_operations(
-    root: Path, template: dict[str, Any]
+    derived: dict[Path, str], template: dict[str, Any], openapi: dict[str, Any]
 ) -> None:
     here = {(logical_id(one), one.handler, one.route, one.schedule) for one in operations()}
     deployed = {
@@ -67,15 +67,16 @@ def test_the_catalogue_the_template_the_openapi_document_and_the_pages_name_the_
         for name, one in template["Resources"].items()
         if one["Type"] == "AWS::Serverless::Function"
     }
-    document = json.loads((root / "layers/core/python/isthmus/openapi.json").read_text())
     described = {
         (operation["operationId"], operation["tags"][0], f"{method.upper()} {path}")
-        for path, methods in document["paths"].items()
+        for path, methods in openapi["paths"].items()
         for method, operation in methods.items()
     }
-    pages = (root / "docs/operations").glob("*.md")
     explained = {
-        (page.stem, name) for page in pages for name in re.findall(r"^## ([a-z_0-9]+)$", page.read_text(), re.MULTILINE)
+        (path.stem, name)
+        for path, page in derived.items()
+        if path.parent == OPERATIONS
+        for name in re.findall(r"^## ([a-z_0-9]+)$", page, re.MULTILINE)
     }
 
     assert deployed == here

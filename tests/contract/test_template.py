@@ -1,0 +1,164 @@
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from infra.template.machines import Machine
+from infra.template.sam import logical_id, render
+from isthmus.fields import Request, Response
+from isthmus.operation import Effect, Operation, operation
+from isthmus.ports import BitcoinNode, Blobs, Caller, Clock, Sql, Table
+
+
+class Ask(Request):
+    """Nothing."""
+
+
+@operation("GET /v1/things/{name}", effect=Effect.READ)
+def read_thing(request: Ask, caller: Caller, table: Table, clock: Clock) -> Response:
+    """Read."""
+    raise NotImplementedError
+
+
+@operation("POST /v1/things", effect=Effect.CHANGE, schedule="rate(5 minutes)", timeout_s=20, memory_mb=1024)
+def change_thing(request: Ask, table: Table, blobs: Blobs) -> Response:
+    """Change."""
+    raise NotImplementedError
+
+
+@operation("POST /v1/payments", effect=Effect.SPEND)
+def pay_thing(request: Ask, node: BitcoinNode, table: Table) -> Response:
+    """Pay."""
+    raise NotImplementedError
+
+
+@operation(effect=Effect.CHANGE, timeout_s=900)
+def crunch_thing(request: Ask, sql: Sql) -> Response:
+    """Crunch."""
+    raise NotImplementedError
+
+
+@operation("$default", effect=Effect.READ)
+def refuse_thing(request: Ask) -> Response:
+    """Refuse."""
+    raise NotImplementedError
+
+
+EVERYTHING = (read_thing, change_thing, pay_thing, crunch_thing, refuse_thing)
+
+
+def resources(*operations: Operation, machines: tuple[Machine, ...] = ()) -> dict[str, Any]:
+    found: dict[str, Any] = yaml_parse(render(operations, machines))["Resources"]
+    return found
+
+
+def properties(one: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = resources(one)[logical_id(one)]["Properties"]
+    return found
+
+
+def test_a_function_is_about_six_lines() -> None:
+    lines = render([read_thing], ()).splitlines()
+    start = lines.index("  ReadThing:")
+    assert lines[start : start + 7] == [
+        "  ReadThing:",
+        "    Type: AWS::Serverless::Function",
+        "    Metadata: {BuildMethod: makefile}",
+        "    Properties:",
+        f"      Handler: {read_thing.handler}",
+        "      Policies: [!Ref TableRead]",
+        "      Events:",
+    ]
+    assert lines[start + 7].startswith("        Http: {Type: HttpApi")
+    assert lines[start + 8] == ""
+
+
+def test_a_reader_gets_the_reading_policy_of_each_port_that_costs_something() -> None:
+    assert properties(read_thing)["Policies"] == [{"Ref": "TableRead"}]
+
+
+@pytest.mark.parametrize("one", [change_thing, pay_thing], ids=lambda one: one.effect.value)
+def test_who_changes_or_spends_gets_the_changing_policy(one: Operation) -> None:
+    assert {"Ref": "TableChange"} in properties(one)["Policies"]
+    assert {"Ref": "TableRead"} not in properties(one)["Policies"]
+
+
+def test_a_port_that_has_nothing_to_change_is_read_by_everybody() -> None:
+    assert {"Ref": "BitcoinNodeRead"} in properties(pay_thing)["Policies"]
+
+
+def test_the_changing_policy_allows_reading_too() -> None:
+    (read,) = resources(read_thing)["TableRead"]["Properties"]["PolicyDocument"]["Statement"]
+    change = resources(change_thing)["TableChange"]["Properties"]["PolicyDocument"]["Statement"]
+    assert change[0] == read
+    assert change[1]["Action"] == ["dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"]
+
+
+def test_only_policies_that_somebody_uses_are_there() -> None:
+    policies = {n for n, one in resources(read_thing).items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
+    assert policies == {"MachineLogs", "TableRead"}
+
+
+def test_a_port_brings_its_layers() -> None:
+    assert properties(crunch_thing)["Layers"] == [{"Ref": "DataLayer"}]
+    assert "Layers" not in properties(read_thing)
+
+
+def test_only_who_talks_to_the_node_joins_its_vpc() -> None:
+    assert [one.name for one in EVERYTHING if "VpcConfig" in properties(one)] == ["pay_thing"]
+
+
+def test_time_and_memory_are_said_where_they_differ() -> None:
+    said = {one.name: [properties(one).get(key) for key in ("Timeout", "MemorySize")] for one in EVERYTHING}
+    assert said["read_thing"] == [None, None]
+    assert said["change_thing"] == [20, 1024]
+    assert said["crunch_thing"] == [900, None]
+
+
+def test_a_route_is_an_event_and_the_route_that_takes_the_rest_names_no_path() -> None:
+    named = properties(read_thing)["Events"]["Http"]["Properties"]
+    rest = properties(refuse_thing)["Events"]["Http"]["Properties"]
+    assert named == {"ApiId": {"Ref": "Api"}, "Method": "GET", "Path": "/v1/things/{name}"}
+    assert rest == {"ApiId": {"Ref": "Api"}}
+
+
+def test_a_schedule_is_an_event_beside_the_route() -> None:
+    events = properties(change_thing)["Events"]
+    assert set(events) == {"Http", "Schedule"}
+    assert events["Schedule"]["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
+
+
+def test_what_only_a_machine_starts_has_no_events() -> None:
+    assert "Events" not in properties(crunch_thing)
+
+
+def test_a_machine_gets_its_functions_its_rights_and_an_output() -> None:
+    machine = Machine("crunch", "infra/statemachines/crunch.asl.json", ("CrunchThing",), distributed=True)
+    text = render([crunch_thing], [machine])
+    found = yaml_parse(text)["Resources"]["CrunchMachine"]["Properties"]
+    assert found["DefinitionSubstitutions"] == {"CrunchThing": {"Fn::GetAtt": ["CrunchThing", "Arn"]}}
+    assert found["DefinitionUri"] == "infra/statemachines/crunch.asl.json"
+    assert [one["Action"][0] for one in found["Policies"][1]["Statement"]] == [
+        "lambda:InvokeFunction",
+        "states:StartExecution",
+        "states:DescribeExecution",
+    ]
+    assert yaml_parse(text)["Outputs"]["CrunchMachineArn"] == {"Value": {"Ref": "CrunchMachine"}}
+
+
+def test_the_environment_names_what_every_port_needs() -> None:
+    variables = yaml_parse(render([read_thing], ()))["Globals"]["Function"]["Environment"]["Variables"]
+    assert set(variables) == {"ISTHMUS_TABLE", "ISTHMUS_BUCKET", "ISTHMUS_BITCOIN_SECRET", "ISTHMUS_MACHINES"}
+
+
+def test_two_things_of_one_name_are_refused() -> None:
+    def table(request: Ask) -> Response:
+        """Clash with the table."""
+        raise NotImplementedError
+
+    with pytest.raises(ValueError, match="several things in the template are named Table"):
+        render([operation("GET /v1/table", effect=Effect.READ)(table)], ())
+
+
+def test_no_marker_is_left() -> None:
+    assert "# +" not in render(EVERYTHING, ())
