@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from infra.local.bitcoind import RegtestNode
@@ -48,6 +48,7 @@ def test_the_weight_foretold_is_the_weight_signed_but_for_short_signatures() -> 
         assert -4 <= short <= 4 * len(spent)
 
 
+@settings(deadline=None)
 @given(blocks=some.integers(1, 300), pace=some.integers(0, 3_000), seed=some.integers())
 def test_a_plan_lets_every_transaction_come(blocks: int, pace: int, seed: int) -> None:
     plan = _plan(Random(seed), blocks, pace * blocks)
