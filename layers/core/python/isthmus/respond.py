@@ -63,4 +63,4 @@ def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int
 def _logger() -> "Logger":
     from aws_lambda_powertools import Logger
 
-    return Logger(service="isthmus")
+    return Logger(service="isthmus", location=None)

@@ -6,6 +6,7 @@ that does not is read afterwards with numpy, many outputs at a time.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -239,7 +240,7 @@ def _scan_spent(spent: bytes) -> tuple[list[int], list[int]]:
     return offsets, counts
 
 
-def _outputs_at(data: bytes, offsets: list[int]) -> "tuple[NDArray[np.int64], NDArray[np.int8]]":
+def _outputs_at(data: bytes, offsets: list[int]) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
     """Value and script type (index into SCRIPT_TYPES) of the outputs at these offsets."""
     import numpy as np
 
@@ -248,27 +249,31 @@ def _outputs_at(data: bytes, offsets: list[int]) -> "tuple[NDArray[np.int64], ND
     values = octets[at[:, None] + np.arange(8)].view("<i8").reshape(-1)
     length = octets[at + 8].astype(np.int64)
     script = at + 9 + 2 * (length == 0xFD) + 4 * (length == 0xFE)
-    first, second = octets[script], octets[script + 1].astype(np.int64)
-    end = octets[script + np.minimum(length, 75) - 1]
-    programme = (
-        (length == second + 2) & ((first == 0) | ((first >= 0x51) & (first <= 0x60))) & (second >= 2) & (second <= 40)
-    )
-    kinds = np.select(
-        [
-            (length == 25) & (first == 0x76) & (second == 0xA9) & (end == 0xAC),
-            (length == 23) & (first == 0xA9) & (second == 0x14) & (end == 0x87),
-            (length == 22) & (first == 0x00) & (second == 0x14),
-            (length == 34) & (first == 0x00) & (second == 0x20),
-            (length == 34) & (first == 0x51) & (second == 0x20),
-            ((length == 35) & (first == 0x21) | (length == 67) & (first == 0x41)) & (end == 0xAC),
-            (length == 4) & (first == 0x51) & (second == 0x02) & (octets[script + 2] == 0x4E) & (end == 0x73),
-            (length > 0) & (first == 0x6A),
-            programme,
-        ],
-        list(range(9)),
-        default=9,
-    )
-    return values, kinds.astype(np.int8)
+    # Five bytes tell every type apart: the length, the first three bytes, and the last one of a short script.
+    sample = octets[np.stack((script, script + 1, script + 2, script + np.minimum(length, 75) - 1), axis=1)]
+    signs, places = np.unique(length << 32 | sample.view(">u4").reshape(-1), return_inverse=True)
+    types = np.array([_script_type(int(sign)) for sign in signs], np.int64)
+    return values, types[places] if len(types) else types
+
+
+@lru_cache(4096)
+def _script_type(sign: int) -> int:
+    """The index into SCRIPT_TYPES of scripts that share a length, their first three bytes and their last one."""
+    length = sign >> 32
+    first, second, third, last = (sign & 0xFFFFFFFF).to_bytes(4, "big")
+    programme = length == second + 2 and (first == 0 or 0x51 <= first <= 0x60) and 2 <= second <= 40
+    rules = {
+        "p2pkh": (length, first, second, third, last) == (25, 0x76, 0xA9, 0x14, 0xAC),
+        "p2sh": (length, first, second, last) == (23, 0xA9, 0x14, 0x87),
+        "p2wpkh": (length, first, second) == (22, 0x00, 0x14),
+        "p2wsh": (length, first, second) == (34, 0x00, 0x20),
+        "p2tr": (length, first, second) == (34, 0x51, 0x20),
+        "p2pk": (length, first, last) in ((35, 0x21, 0xAC), (67, 0x41, 0xAC)),
+        "anchor": (length, first, second, third, last) == (4, 0x51, 0x02, 0x4E, 0x73),
+        "op_return": length > 0 and first == 0x6A,
+        "witness_unknown": programme,
+    }
+    return SCRIPT_TYPES.index(next((name for name, holds in rules.items() if holds), "other"))
 
 
 def _sums(values: "NDArray[np.int64]", counts: "NDArray[np.int64]") -> "NDArray[np.int64]":
@@ -291,10 +296,11 @@ def _replaceable(raw: bytes, offsets: list[int], inputs: "NDArray[np.int64]") ->
     return signals
 
 
-def _flows(direction: str, values: "NDArray[np.int64]", types: "NDArray[np.int8]") -> tuple[Flow, ...]:
+def _flows(direction: str, values: "NDArray[np.int64]", types: "NDArray[np.int64]") -> tuple[Flow, ...]:
     """Count and value per script type that occurs."""
-    return tuple(
-        Flow(direction, name, int(chosen.sum()), int(values[chosen].sum()))
-        for index, name in enumerate(SCRIPT_TYPES)
-        if (chosen := types == index).any()
-    )
+    import numpy as np
+
+    counts, sums = np.bincount(types, minlength=len(SCRIPT_TYPES)), np.zeros(len(SCRIPT_TYPES), np.int64)
+    np.add.at(sums, types, values)
+    found = zip(SCRIPT_TYPES, counts.tolist(), sums.tolist(), strict=True)
+    return tuple(Flow(direction, name, count, value) for name, count, value in found if count)

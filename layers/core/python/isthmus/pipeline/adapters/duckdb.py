@@ -1,8 +1,11 @@
 """DuckDB behind the Sql port: one connection per process, one thread, no network."""
 
+import shutil
+import weakref
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 _COPY = "COPY ({select}) TO '{file}' (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
@@ -14,6 +17,9 @@ class DuckDb:
     def __init__(self) -> None:
         import duckdb
 
+        self._folder = Path(mkdtemp(prefix="isthmus-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._numbers = count()
         # One thread keeps the order of rows, and with it the bytes of a file, the same on every machine.
         self._connection = duckdb.connect(
             config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -25,13 +31,13 @@ class DuckDb:
 
         with self._connection.cursor() as cursor:
             cursor.register("columns", {name: _array(np, values) for name, values in columns.items()})
-            return _copied(cursor, "SELECT * FROM columns")
+            return self._copied(cursor, "SELECT * FROM columns")
 
     def derive(self, sql: str, files: Mapping[str, Sequence[Path]]) -> bytes:
         """One Parquet file with the rows of a SELECT over `files`."""
         with self._connection.cursor() as cursor:
             _name(cursor, files)
-            return _copied(cursor, sql)
+            return self._copied(cursor, sql)
 
     def query(self, sql: str, files: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
         """The rows of one SELECT, where each name in `files` is a table over those Parquet files."""
@@ -41,17 +47,18 @@ class DuckDb:
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
+    def _copied(self, cursor: Any, select: str) -> bytes:
+        file = self._folder / f"{next(self._numbers)}.parquet"
+        try:
+            cursor.execute(_COPY.format(select=select, file=file))
+            return file.read_bytes()
+        finally:
+            file.unlink(missing_ok=True)
+
 
 def _name(cursor: Any, files: Mapping[str, Sequence[Path]]) -> None:
     for name, paths in files.items():
         cursor.read_parquet([str(path) for path in paths]).create_view(name, replace=True)
-
-
-def _copied(cursor: Any, select: str) -> bytes:
-    with TemporaryDirectory(prefix="isthmus-") as folder:
-        file = Path(folder, "rows.parquet")
-        cursor.execute(_COPY.format(select=select, file=file))
-        return file.read_bytes()
 
 
 def _array(np: Any, values: Any) -> Any:
