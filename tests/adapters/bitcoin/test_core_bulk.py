@@ -77,10 +77,10 @@ def test_another_block_than_the_one_asked_for_breaks_an_invariant(lying: Serve, 
 
 
 @pytest.mark.parametrize("answer", ["xyz", 5, None, {"tx": 1}])
-def test_a_block_that_is_not_hexadecimal_is_nonsense(lying: Serve, connect: Connect, answer: Any) -> None:
+def test_a_block_that_is_not_hexadecimal_is_refused(lying: Serve, connect: Connect, answer: Any) -> None:
     with pytest.raises(Unavailable) as caught:
         connect(lying(result(answer)).url()).raw_block(GENESIS)
-    assert caught.value.code == "bitcoin/nonsense"
+    assert caught.value.code == "bitcoin/undocumented"
 
 
 @pytest.mark.parametrize("block_hash", ["", "AA" * 32, "aa" * 31, "../../wallet", "aa" * 32 + "\r\nx: y"])
@@ -132,7 +132,7 @@ def test_a_node_that_does_not_say_what_a_block_spends_is_not_supported(lying: Se
         block_of({"prevout": {"value": 1, "scriptPubKey": {"hex": "5"}}}),
     ],
 )
-def test_spent_outputs_of_another_shape_are_nonsense(lying: Serve, connect: Connect, act: Act) -> None:
+def test_spent_outputs_of_another_shape_are_refused(lying: Serve, connect: Connect, act: Act) -> None:
     with pytest.raises(Unavailable) as caught:
         connect(lying(act).url()).spent_outputs(GENESIS)
-    assert caught.value.code == "bitcoin/nonsense"
+    assert caught.value.code == "bitcoin/undocumented"

@@ -3,6 +3,7 @@
 import pytest
 
 from isthmus.bitcoin import codes
+from isthmus.bitcoin.methods import REPEATABLE
 from isthmus.failure import (
     Conflict,
     Defect,
@@ -124,8 +125,8 @@ def test_trouble_inside_the_node_leaves_open_whether_something_was_sent(code: in
 
 def test_nothing_that_changes_the_node_may_be_repeated() -> None:
     changing = {"send", "abandon", "lock", "unlock", "import", "create", "generate", "submit", "set", "stop", "bump"}
-    assert not {method for method in codes.REPEATABLE if any(method.startswith(word) for word in changing)}
-    assert {"getnewaddress", "getrawchangeaddress", "walletpassphrase", "scantxoutset"}.isdisjoint(codes.REPEATABLE)
+    assert not {method for method in REPEATABLE if any(method.startswith(word) for word in changing)}
+    assert {"getnewaddress", "getrawchangeaddress", "walletpassphrase", "scantxoutset"}.isdisjoint(REPEATABLE)
 
 
 def test_every_meaning_has_a_code_in_kebab_case() -> None:

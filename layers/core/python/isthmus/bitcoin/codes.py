@@ -6,6 +6,7 @@ The node's text is never read: the code decides, and where one code means two th
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from isthmus.bitcoin.methods import READS
 from isthmus.failure import (
     Conflict,
     Defect,
@@ -33,73 +34,12 @@ class Meaning:
     retry_after_ms: int | None = None
 
 
-READS = frozenset(
-    {
-        "analyzepsbt",
-        "decodepsbt",
-        "decoderawtransaction",
-        "decodescript",
-        "deriveaddresses",
-        "estimatesmartfee",
-        "getaddressinfo",
-        "getbalance",
-        "getbalances",
-        "getbestblockhash",
-        "getblock",
-        "getblockchaininfo",
-        "getblockcount",
-        "getblockfilter",
-        "getblockhash",
-        "getblockheader",
-        "getblockstats",
-        "getblocktemplate",
-        "getchaintips",
-        "getchaintxstats",
-        "getconnectioncount",
-        "getdeploymentinfo",
-        "getdescriptorinfo",
-        "getindexinfo",
-        "getmempoolancestors",
-        "getmempooldescendants",
-        "getmempoolentry",
-        "getmempoolinfo",
-        "getmininginfo",
-        "getnettotals",
-        "getnetworkhashps",
-        "getnetworkinfo",
-        "getpeerinfo",
-        "getrawmempool",
-        "getrawtransaction",
-        "getrpcinfo",
-        "gettransaction",
-        "gettxout",
-        "gettxoutproof",
-        "gettxoutsetinfo",
-        "gettxspendingprevout",
-        "getwalletinfo",
-        "help",
-        "listsinceblock",
-        "listtransactions",
-        "listunspent",
-        "listwallets",
-        "scantxoutset",
-        "testmempoolaccept",
-        "uptime",
-        "validateaddress",
-        "verifymessage",
-        "verifytxoutproof",
-    }
-)
-"""Methods that change nothing. Every other method may have had its effect when its answer is lost."""
-
-REPEATABLE = READS - {"scantxoutset"}
-"""Reads that may be asked again at once; a scan outlives its connection and excludes the next one."""
-
 UNDECIDED = frozenset({-1, -4, -7, -20, -32603})
 """Codes after which a method that is not a read may or may not have had its effect."""
 
 _OUR_REQUEST = "Report this with the instance id: the request that Isthmus sent to the node was wrong."
 _LATER = "Repeat after a moment."
+_DO_NOT_TRUST = "Do not use this node before you know why; compare it with another one."
 _LOOK_AT_NODE = "Look at the node's debug.log, then repeat."
 
 RPC = MappingProxyType(
@@ -341,11 +281,25 @@ NOT_A_HASH = Meaning(
     "Correct the block hash.",
 )
 
+UNDOCUMENTED = Meaning(
+    Unavailable,
+    "undocumented",
+    "The node's answer is not of the form that Bitcoin Core documents.",
+    "Use Bitcoin Core 25 or newer, or report the node's version.",
+)
+
 WRONG_BLOCK = Meaning(
     Integrity,
     "wrong-block",
     "The node answered with another block than the one asked for.",
-    "Do not use this node before you know why; compare it with another one.",
+    _DO_NOT_TRUST,
+)
+
+WRONG_TRANSACTION = Meaning(
+    Integrity,
+    "wrong-transaction",
+    "The node answered with another transaction than the one asked for.",
+    _DO_NOT_TRUST,
 )
 
 NO_PREVOUTS = Meaning(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from isthmus.bitcoin.amounts import sat_from_btc
-from isthmus.bitcoin.codes import NO_PREVOUTS, TRANSPORT, failure
+from isthmus.bitcoin.codes import NO_PREVOUTS, UNDOCUMENTED, failure
 
 
 def encode_spent_outputs(transactions: Sequence[Mapping[str, Any]]) -> bytes:
@@ -19,7 +19,7 @@ def encode_spent_outputs(transactions: Sequence[Mapping[str, Any]]) -> bytes:
     try:
         return compact_size(len(transactions)) + b"".join(_per_transaction(transactions))
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise failure(TRANSPORT["nonsense"]) from None
+        raise failure(UNDOCUMENTED) from None
 
 
 def compact_size(number: int) -> bytes:

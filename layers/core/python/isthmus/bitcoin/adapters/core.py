@@ -15,6 +15,7 @@ from isthmus.bitcoin import codes
 from isthmus.bitcoin.adapters.endpoint import Endpoint, endpoint_of
 from isthmus.bitcoin.adapters.proxy import NoRpc, Proxy, silence
 from isthmus.bitcoin.adapters.wire import Lost, Reply, Wire
+from isthmus.bitcoin.methods import REPEATABLE
 from isthmus.bitcoin.spent import encode_spent_outputs
 from isthmus.failure import Failure
 from isthmus.merkle import sha256d
@@ -141,7 +142,7 @@ class BitcoinCore:
 
         What may not be repeated never goes over a connection that may be dead: that could not be told from a loss.
         """
-        again = method in codes.REPEATABLE
+        again = method in REPEATABLE
         if not again:
             self.close()
         while True:
@@ -225,4 +226,4 @@ def _from_hex(text: Any) -> bytes:
     try:
         return bytes.fromhex(text)
     except (TypeError, ValueError):
-        raise codes.failure(codes.TRANSPORT["nonsense"]) from None
+        raise codes.failure(codes.UNDOCUMENTED) from None
