@@ -1,7 +1,10 @@
 """Both adapters of both storage ports; every test of the conformance suites runs on each."""
 
 import os
+import subprocess
+import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,28 +43,31 @@ class OneAtATime:
         return call
 
 
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
+@pytest.fixture(scope="module")
+def aws() -> Iterator[None]:
+    """One simulated account per file of tests: every start of moto loads boto3's service models anew."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         yield
 
 
 @pytest.fixture
 def dynamodb(aws: None) -> DynamoDbTable:
+    name = f"table-{uuid.uuid4()}"
     boto3.client("dynamodb").create_table(
-        TableName="table",
+        TableName=name,
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
-    return DynamoDbTable("table")
+    return DynamoDbTable(name)
 
 
 @pytest.fixture
 def s3(aws: None) -> S3Blobs:
-    boto3.client("s3").create_bucket(Bucket="bucket")
-    return S3Blobs("bucket")
+    name = f"bucket-{uuid.uuid4()}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return S3Blobs(name)
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
@@ -105,7 +111,36 @@ def at_once() -> Callable[[int, Callable[[int], Any]], list[Any]]:
     return run
 
 
+class Children:
+    """Processes that run storage_child.py."""
+
+    def __init__(self) -> None:
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, what: str, path: Path, count: int = 0) -> subprocess.Popen[str]:
+        """A process that is ready and waits for `go`."""
+        script = Path(__file__).with_name("storage_child.py")
+        environment = os.environ | {"PYTHONPATH": str(Path(isthmus.__file__).parent.parent)}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        child = subprocess.Popen([sys.executable, script, what, path, str(count)], env=environment, **pipes)
+        self.started.append(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        return child
+
+    def go(self) -> None:
+        """Let every process begin that waits."""
+        for child in self.started:
+            if child.poll() is None:
+                assert child.stdin is not None
+                child.stdin.write("go\n")
+                child.stdin.flush()
+
+
 @pytest.fixture
-def child_environment() -> dict[str, str]:
-    """For processes that import the library."""
-    return os.environ | {"PYTHONPATH": str(Path(isthmus.__file__).parent.parent)}
+def children() -> Iterator[Children]:
+    run = Children()
+    yield run
+    for child in run.started:
+        child.kill()
+        child.communicate()

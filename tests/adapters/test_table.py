@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from enum import IntEnum, StrEnum
+from itertools import chain
 from typing import Any
 
 import pytest
 
 from isthmus.failure import Conflict, Invalid
+from isthmus.storage.adapters.sqlite import SqliteTable
 from isthmus.storage.limits import item_bytes
 from isthmus.storage.table import (
     MAX_INTEGER,
@@ -351,7 +353,12 @@ def test_no_value_equals_that_of_an_item_that_is_not_there(table: Table) -> None
     ],
     ids=repr,
 )
-def test_values_that_only_look_alike_are_not_equal(table: Table, stored: Any, expected: str | int) -> None:
+def test_values_that_only_look_alike_are_not_equal(
+    table: Table, request: pytest.FixtureRequest, stored: Any, expected: str | int
+) -> None:
+    if not isinstance(table, SqliteTable) and stored == expected:
+        reason = "moto compares a BOOL with an N as Python does; DynamoDB compares types"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     table.put("p", "s", {"value": stored})
     with pytest.raises(Conflict):
         table.put("p", "s", {}, when=Equals("value", expected))
@@ -430,7 +437,10 @@ def test_one_refused_write_refuses_them_all(table: Table, refused: Write, positi
     writes.insert(position, refused)
     with pytest.raises(Conflict):
         table.transact(writes)
-    assert [(row.sk, row.item) for row in table.query("p").rows] == [("kept", {"key": "kept"}), ("there", {"key": "there"})]
+    assert [(row.sk, row.item) for row in table.query("p").rows] == [
+        ("kept", {"key": "kept"}),
+        ("there", {"key": "there"}),
+    ]
 
 
 def test_a_check_changes_nothing(table: Table) -> None:
@@ -478,9 +488,7 @@ def test_a_transaction_of_four_megabytes_happens(table: Table) -> None:
 
 
 def test_a_transaction_of_more_than_four_megabytes_is_refused(table: Table) -> None:
-    writes: list[Write] = [
-        Put("p", str(number), item_of(MAX_ITEM_BYTES, "p", str(number))) for number in range(10)
-    ]
+    writes: list[Write] = [Put("p", str(number), item_of(MAX_ITEM_BYTES, "p", str(number))) for number in range(10)]
     with pytest.raises(Invalid):
         table.transact([*writes, Delete("p", "none")])
     assert keys(table, limit=10) == []
@@ -544,7 +552,9 @@ def test_what_json_without_floats_cannot_say_is_refused(table: Table, value: Any
     assert table.get("p", "s") is None
 
 
-@pytest.mark.parametrize("value", [1.0, None, b"x", [1], MAX_INTEGER + 1, "\ud800"], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [1.0, None, b"x", [1], MAX_INTEGER + 1, "\ud800"], ids=lambda value: type(value).__name__
+)
 def test_a_condition_compares_with_text_integers_and_booleans_only(table: Table, value: Any) -> None:
     with pytest.raises(Invalid):
         table.put("p", "s", {}, when=Equals("value", value))
@@ -601,8 +611,7 @@ def test_a_page_beyond_the_limit_is_refused(table: Table, limit: int) -> None:
 
 
 def test_the_largest_page_is_given_whole_and_no_larger(table: Table) -> None:
-    for start in range(0, MAX_PAGE + 100, 100):
-        table.transact([Put("p", f"{number:04}", {}) for number in range(start, start + 100)])
+    fill(table, *(f"{number:04}" for number in range(MAX_PAGE + 1)))
     page = table.query("p", limit=MAX_PAGE)
     assert (len(page.rows), page.after) == (MAX_PAGE, f"{MAX_PAGE - 1:04}")
 
@@ -639,7 +648,8 @@ def test_one_of_many_concurrent_claims_wins(table: Table, at_once: AtOnce, round
             won.append(f"claim {number}")
         return won
 
-    assert sorted(sum(at_once(8, claim), [])) == sorted(f"claim {number}" for number in range(rounds))
+    won = list(chain(*at_once(8, claim)))
+    assert sorted(won) == sorted(f"claim {number}" for number in range(rounds))
 
 
 def test_concurrent_transfers_keep_the_total(table: Table, at_once: AtOnce, rounds: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from isthmus.failure import Failure, Integrity, Upstream
 from isthmus.storage import limits
-from isthmus.storage.adapters.sqlite_connections import Connections
+from isthmus.storage.adapters.sqlite_connections import Connections, patiently
 from isthmus.storage.refusals import conflict, unavailable
 from isthmus.storage.table import Absent, Condition, Delete, Equals, Item, Page, Put, Row, Write
 
@@ -35,6 +35,7 @@ class SqliteTable:
     """
 
     def __init__(self, path: Path, *, patience_s: float = 5.0) -> None:
+        self._patience_s = patience_s
         self._connections = Connections(path, patience_s)
         weakref.finalize(self, self._connections.close)
 
@@ -42,7 +43,8 @@ class SqliteTable:
         """The item under this key, or None."""
         limits.check_key(pk, sk)
         with self._asking() as connection:
-            return _stored(connection, pk, sk)
+            found = patiently(connection, self._patience_s, _GET, _key(pk, sk)).fetchone()
+        return _item(found)
 
     def query(
         self, pk: str, *, prefix: str = "", after: str | None = None, limit: int = 100, reverse: bool = False
@@ -52,7 +54,8 @@ class SqliteTable:
         low, high = _range(prefix, after, reverse=reverse)
         with self._asking() as connection:
             select = _DOWNWARDS if reverse else _UPWARDS
-            found = connection.execute(select, (pk.encode(), low, high, limit + 1)).fetchall()
+            parameters = (pk.encode(), low, high, limit + 1)
+            found = patiently(connection, self._patience_s, select, parameters).fetchall()
         rows = tuple(Row(sk.decode(), json.loads(item)) for sk, item in found[:limit])
         return Page(rows, rows[-1].sk if len(found) > limit else None)
 
@@ -74,11 +77,21 @@ class SqliteTable:
         self._write(writes)
 
     def _write(self, writes: Sequence[Write]) -> None:
-        with self._asking() as connection, _transaction(connection):
+        with self._asking() as connection, self._transaction(connection):
             for write in writes:
-                if write.when is not None and not _holds(write.when, _stored(connection, write.pk, write.sk)):
+                if write.when is not None and not _holds(write.when, _stored(connection, write)):
                     raise conflict()
                 _apply(connection, write)
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        patiently(connection, self._patience_s, "BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
@@ -91,31 +104,27 @@ class SqliteTable:
             raise unavailable("sqlite", error.errno or 0) from error
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
 def _apply(connection: sqlite3.Connection, write: Write) -> None:
-    key = (write.pk.encode(), write.sk.encode())
+    key = _key(write.pk, write.sk)
     if isinstance(write, Put):
         connection.execute(_PUT, (*key, json.dumps(write.item, ensure_ascii=False, separators=(",", ":"))))
     elif isinstance(write, Delete):
         connection.execute(_DELETE, key)
 
 
-def _stored(connection: sqlite3.Connection, pk: str, sk: str) -> Item | None:
-    found = connection.execute(_GET, (pk.encode(), sk.encode())).fetchone()
-    if found is None:
+def _stored(connection: sqlite3.Connection, write: Write) -> Item | None:
+    return _item(connection.execute(_GET, _key(write.pk, write.sk)).fetchone())
+
+
+def _item(row: tuple[str] | None) -> Item | None:
+    if row is None:
         return None
-    item: Item = json.loads(found[0])
+    item: Item = json.loads(row[0])
     return item
+
+
+def _key(pk: str, sk: str) -> tuple[bytes, bytes]:
+    return pk.encode(), sk.encode()
 
 
 def _holds(condition: Condition, item: Item | None) -> bool:

@@ -7,6 +7,7 @@ child and what it writes is lost. Reproduced with SQLite 3.40; see section 2.6 o
 """
 
 import os
+import random
 import sqlite3
 import threading
 import time
@@ -16,13 +17,17 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-_SCHEMA = """
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    """
 CREATE TABLE IF NOT EXISTS item (
     pk BLOB NOT NULL, sk BLOB NOT NULL, item TEXT NOT NULL, PRIMARY KEY (pk, sk)
 ) STRICT, WITHOUT ROWID
-"""
+""",
+)
 _MAX_IDLE = 16
-_WAL_PAUSE_S = 0.005
+_PAUSE_S = 0.002
 
 
 class _ForkGate:
@@ -122,30 +127,33 @@ class Connections:
             return _connect(self._path, self._patience_s)
 
 
+def patiently(
+    connection: sqlite3.Connection, patience_s: float, sql: str, parameters: tuple[bytes | int, ...] = ()
+) -> sqlite3.Cursor:
+    """Execute a statement that must wait for others.
+
+    SQLite's own waiting sleeps ever longer, up to 0.1 s, and a busy neighbour can keep it from its turn for seconds. It
+    also gives up at once when another process switches to the write-ahead log.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return connection.execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311 - spreads the waiting, guards nothing
+
+
 def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         # By path: opening and closing the file here would drop the locks of this process's other connections.
         path.chmod(0o600)
-        _write_ahead(connection, patience_s)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(_SCHEMA)
+        for sql in _SETTINGS:
+            patiently(connection, patience_s, sql)
     except (sqlite3.Error, OSError):
         connection.close()
         raise
     return connection
-
-
-def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> None:
-    """Switch to the write-ahead log; SQLite does not wait by itself while another process does the same."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(_WAL_PAUSE_S)
-        else:
-            return
