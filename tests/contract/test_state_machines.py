@@ -21,12 +21,12 @@ Validate = Callable[[str], str]
 @pytest.fixture(scope="session")
 def validate(root: Path, run_offline: Any, tmp_path_factory: pytest.TempPathFactory) -> Validate:
     """Run the pinned validator on one definition; a placeholder is any function."""
-    folder, checked = root / "build/checks", tmp_path_factory.mktemp("definitions") / "one.asl.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path_factory.mktemp("validator")
+    checked = folder / "one.asl.json"
     for name in ("package.json", "package-lock.json"):
         shutil.copy(root / "infra/checks" / name, folder / name)
     node, npm = _node()
-    run_offline(*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+    run_offline(*npm, "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
 
     def run(text: str) -> str:
         checked.write_text(re.sub(r"\$\{\w+\}", ANY_FUNCTION, text))
