@@ -1,13 +1,15 @@
 """Read template.yaml the way CloudFormation would, with no AWS account: what there is to run on one machine.
 
 `aws-sam-translator`, the library behind SAM's own transform, expands the serverless resources; the intrinsic functions
-are then evaluated with the parameters' defaults.
+are then evaluated with the parameters' defaults. `python -m infra.local.expand <template>` prints the result: the
+runtime reads it from there, because the transform's 50 MB are needed for a second only.
 """
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,32 @@ def expand(template: Path, parameters: Mapping[str, str] | None = None, *, stack
         tuple(_schedules(scope)),
         tuple(_machines(scope, template.parent, files)),
     )
+
+
+def from_json(text: str) -> Stack:
+    """A stack from what `python -m infra.local.expand` printed.
+
+    Raises:
+        TemplateError: it printed what is wrong with the template.
+    """
+    document = json.loads(text)
+    if "error" in document:
+        raise TemplateError(document["error"])
+    return Stack(
+        tuple(Function(**one) for one in document["functions"]),
+        tuple(Route(**one) for one in document["routes"]),
+        tuple(Schedule(**one) for one in document["schedules"]),
+        tuple(Machine(**one) for one in document["machines"]),
+    )
+
+
+def main() -> None:
+    """Print the stack of the template that the command line names, or what is wrong with it."""
+    try:
+        document = asdict(expand(Path(sys.argv[1])))
+    except TemplateError as error:
+        document = {"error": str(error)}
+    print(json.dumps(document))
 
 
 def _transform(template: Path, parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -246,3 +274,7 @@ def _definition(logical_id: str, properties: Mapping[str, Any], root: Path, file
         return (root / files[logical_id]).read_text()
     except OSError as error:
         raise TemplateError(f"{files[logical_id]}, the definition of {logical_id}, cannot be read.") from error
+
+
+if __name__ == "__main__":
+    main()

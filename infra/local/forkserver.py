@@ -166,7 +166,7 @@ class ForkServer:
             os.waitpid(worker.pid, 0)
             self._drain(worker)
         self.log.close()
-        sys.exit(0)
+        os._exit(0)  # nothing is left to do, and finalizers of what was only preloaded would complain
 
 
 def work(task: dict[str, Any]) -> None:
@@ -227,7 +227,12 @@ def main() -> None:
     for module in filter(None, options.preload.split(",")):
         _import(module)
     server = ForkServer(commands, events, BoundedLog(options.log), deque(filter(None, options.later.split(","))))
-    work(server.serve())
+    task = server.serve()
+    try:
+        work(task)
+    except SystemExit as end:
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The subcommands of `isthmus`: each module has `arguments(parser)` and `run(options)`."""

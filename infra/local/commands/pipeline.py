@@ -1,0 +1,90 @@
+"""`isthmus pipeline run`: run the chain pipeline over a range of heights and watch it."""
+
+import argparse
+import json
+import os
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra.local.client import send, show_problem
+from infra.local.home import find, home_of
+from infra.local.report import print_report
+from isthmus.failure import Precondition, Refused
+
+_POLL_S = 0.25
+_PATIENCE_S = 86_400.0
+_DONE = ("stored", "refused", "quarantined")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    action = actions.add_parser("run", help="collect, validate, process, store and analyze blocks")
+    action.add_argument("--from", dest="first", type=int, required=True, metavar="HEIGHT", help="first block")
+    action.add_argument(
+        "--to", dest="last", type=int, metavar="HEIGHT", help="last block; without it the tip, and every block to come"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run and report; 1 when batches are parked."""
+    return 0 if run_pipeline(Console(), find(home_of(os.environ)).url, options.first, options.last) else 1
+
+
+def run_pipeline(console: Console, url: str, first: int, last: int | None) -> bool:
+    """Run until nothing remains of the range, and report; whether everything was stored.
+
+    Raises:
+        Precondition: the system refuses the run; it was told why.
+    """
+    asked = {"from_height": first} | ({} if last is None else {"to_height": last})
+    started = time.monotonic()
+    found: list[Any] = []
+    while True:
+        found.append(_watched(console, url, request(url, "POST", "/v1/pipeline/runs", asked)["run_id"]))
+        if not found[-1]["remaining"] or found[-1]["status"] != "complete":
+            break
+    whole = found[-1] | {name: sum(one[name] for one in found) for name in ("transactions", "bytes", "batches")}
+    whole["first"] = found[0]["first"]
+    if whole["analysis"]:
+        analysis = request(url, "GET", "/v1/pipeline/analysis?blocks=1000")
+        print_report(console, whole, analysis, time.monotonic() - started)
+    return bool(whole["status"] == "complete")
+
+
+def _watched(console: Console, url: str, run_id: str) -> Any:
+    """Show a run's progress until it ends; a run whose state machine ended without it counts as failed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    deadline = time.monotonic() + _PATIENCE_S
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("collect, validate, process", total=None)
+        while time.monotonic() < deadline:
+            shown = request(url, "GET", f"/v1/pipeline/runs/{run_id}")
+            steps = {"collected": 1, "validated": 2, "processed": 3} | dict.fromkeys(_DONE, 3)
+            done = sum(steps.get(status, 0) * count for status, count in shown["progress"].items())
+            progress.update(bar, completed=done, total=3 * shown["batches"])
+            if shown["status"] != "running":
+                return shown
+            time.sleep(_POLL_S)
+    raise Refused(
+        f"The run {run_id} has not ended within a day.",
+        next_step=f"Look at it: `isthmus call get_run --run-id {run_id}`.",
+    )
+
+
+def request(url: str, method: str, path: str, body: Any = None) -> Any:
+    """One call of the HTTP API.
+
+    Raises:
+        Precondition: it was refused; the problem was shown.
+    """
+    sent = None if body is None else json.dumps(body).encode()
+    answer = send(url, method, path, body=sent, headers={"content-type": "application/json"} if sent else None)
+    document = json.loads(answer.body)
+    if answer.ok:
+        return document
+    show_problem(document)
+    raise Precondition("The run could not be started or watched.", next_step="See the problem above.")

@@ -1,0 +1,134 @@
+"""The folder that one runtime keeps everything in, and how others find the runtime that runs on it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus.failure import Precondition
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder and what is where in it."""
+
+    path: Path
+
+    @property
+    def runtime(self) -> Path:
+        """Where the running runtime says how to reach it."""
+        return self.path / "runtime.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held for as long as a runtime runs."""
+        return self.path / "runtime.lock"
+
+    @property
+    def functions_log(self) -> Path:
+        """What the functions print."""
+        return self.path / "logs" / "functions.log"
+
+    @property
+    def runtime_log(self) -> Path:
+        """What the runtime itself prints when it runs in the background."""
+        return self.path / "logs" / "runtime.log"
+
+    @property
+    def executions(self) -> Path:
+        """The journal of the state machines."""
+        return self.path / "executions.sqlite"
+
+    @property
+    def schedules(self) -> Path:
+        """What is due when."""
+        return self.path / "schedules.sqlite"
+
+    @property
+    def bitcoin(self) -> Path:
+        """The data folder of the node that the runtime starts itself."""
+        return self.path / "bitcoin"
+
+
+@dataclass(frozen=True)
+class Address:
+    """How to reach a running runtime; the token is what its control API asks for."""
+
+    pid: int
+    url: str
+    control: str
+    token: str
+
+
+def home_of(environ: Mapping[str, str]) -> Home:
+    """`ISTHMUS_HOME`, else `.isthmus` in the repository."""
+    return Home(Path(environ.get("ISTHMUS_HOME") or ROOT / ".isthmus").absolute())
+
+
+@contextmanager
+def held(home: Home) -> Iterator[None]:
+    """Keep other runtimes off the folder; the lock ends with this process, however it dies.
+
+    Raises:
+        Precondition: another runtime runs on it.
+    """
+    home.path.mkdir(parents=True, exist_ok=True)
+    home.path.chmod(0o700)
+    with home.lock.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Precondition(
+                f"A runtime runs on {home.path} already.",
+                next_step="Use it, stop it with `isthmus down`, or give this one a folder with ISTHMUS_HOME.",
+                code="local/running",
+            ) from error
+        yield
+
+
+def is_held(home: Home) -> bool:
+    """Whether a runtime runs on the folder."""
+    if not home.lock.exists():
+        return False
+    with home.lock.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def publish(home: Home, address: Address) -> None:
+    """Say how to reach this runtime, to this user only."""
+    partial = home.runtime.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(address), file)
+    partial.replace(home.runtime)
+
+
+def withdraw(home: Home) -> None:
+    """Say that no runtime can be reached any more."""
+    home.runtime.unlink(missing_ok=True)
+
+
+def find(home: Home) -> Address:
+    """The runtime that runs on the folder.
+
+    Raises:
+        Precondition: none does.
+    """
+    if is_held(home):
+        with suppress(OSError, ValueError, TypeError):
+            told: dict[str, Any] = json.loads(home.runtime.read_text())
+            return Address(**told)
+    raise Precondition(
+        f"No runtime runs on {home.path}.", next_step="Run `isthmus up` first.", code="local/not-running"
+    )
