@@ -18,7 +18,7 @@ from infra.local.states.definition import check
 from infra.local.states.errors import DATA_LIMIT_EXCEEDED, RUNTIME, StatesError
 from infra.local.states.interpreter import run_machine
 from infra.local.states.journal import ACCOUNT, REGION, Event, Execution, Journal, Status
-from infra.local.states.run import History, Invoke, Run, Scope, Sleep, cancel, encode, iso
+from infra.local.states.run import MAX_EVENTS, History, Invoke, Run, Scope, Sleep, cancel, encode, iso
 from isthmus.clock import SystemClock
 from isthmus.failure import Failure, Invalid, Limited, NotFound, Precondition, TooLarge
 from isthmus.ports import Clock
@@ -46,7 +46,13 @@ class Engine:
     """Runs state machines of the Amazon States Language (JSONPath) whose tasks are Lambda functions."""
 
     def __init__(
-        self, journal: Path, invoke: Invoke, *, sleep: Sleep = asyncio.sleep, clock: Clock | None = None
+        self,
+        journal: Path,
+        invoke: Invoke,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        clock: Clock | None = None,
+        max_events: int = MAX_EVENTS,
     ) -> None:
         """Open the journal.
 
@@ -55,6 +61,7 @@ class Engine:
             invoke: calls a function.
             sleep: waits some seconds; for Wait states, pauses before retries and timeouts.
             clock: the time of day.
+            max_events: after so many events an execution, or a child of a DISTRIBUTED Map, is ended.
 
         Raises:
             Conflict: another process uses the journal.
@@ -65,7 +72,9 @@ class Engine:
         self._invoke = invoke
         self._sleep = sleep
         self._clock = clock or SystemClock()
+        self._max_events = max_events
         self._definitions: dict[str, str] = {}
+        self._starting: dict[tuple[str, str], asyncio.Task[bool]] = {}
         self._running: dict[tuple[str, str], _Running] = {}
 
     def register(self, machine: str, definition: Mapping[str, Any]) -> None:
@@ -92,17 +101,19 @@ class Engine:
             raise _no_machine(machine)
         if not _NAME.fullmatch(name):
             raise _bad_name("execution")
-        text = _input(payload)
-        if self._journal.execution(machine, name):
+        text, key = _input(payload), (machine, name)
+        if await self._started(key) or self._journal.execution(machine, name):
             return False
-        if len(self._running) >= MAX_RUNNING:
+        if len(self._running) + len(self._starting) >= MAX_RUNNING:
             raise Limited(
                 f"{MAX_RUNNING} executions are running.",
                 next_step="Start this one again when some of them have ended.",
                 code="states/running",
             )
+        starting = self._starting[key] = asyncio.get_running_loop().create_task(self._create(machine, name, text))
+        starting.add_done_callback(lambda _: self._starting.pop(key))
         # A caller who goes away must not leave an execution behind that is on the disk and does not run.
-        return await asyncio.shield(self._create(machine, name, text))
+        return await asyncio.shield(starting)
 
     async def resume(self) -> list[str]:
         """Continue every execution that was running when the process ended; their ARNs, the oldest first.
@@ -111,7 +122,8 @@ class Engine:
         """
         old = self._clock.now_ms() - KEPT_MS
         await self._journal.write((_FORGET_OLD_EVENTS, (old,)), (_FORGET_OLD, (old,)), (_FORGET_DEFINITIONS, ()))
-        found = [(one, text) for one, text in self._journal.running() if (one.machine, one.name) not in self._running]
+        here = self._starting.keys() | self._running.keys()
+        found = [(one, text) for one, text in self._journal.running() if (one.machine, one.name) not in here]
         for execution, text in found:
             self._launch(execution, text)
         return [execution.arn for execution, _ in found]
@@ -134,6 +146,7 @@ class Engine:
 
     async def stop(self, machine: str, name: str, error: str, cause: str) -> bool:
         """Abort an execution; False when there is none of that name running."""
+        await self._started((machine, name))
         execution = self._journal.execution(machine, name)
         if not execution or execution.status != "RUNNING":
             return False
@@ -155,6 +168,7 @@ class Engine:
             Precondition: it waits to be resumed.
             Unavailable: the journal could not be written; it goes on after a restart.
         """
+        await self._started((machine, name))
         current = self._running.get((machine, name))
         if current:
             await asyncio.wait({current.task})
@@ -177,8 +191,14 @@ class Engine:
 
     async def close(self) -> None:
         """Stop working; what is running goes on with the next `resume`."""
+        await asyncio.gather(*self._starting.values(), return_exceptions=True)
         await cancel(*(current.task for current in self._running.values()))
         await self._journal.close()
+
+    async def _started(self, key: tuple[str, str]) -> bool:
+        """Whether an execution has just been started; waits for one that is being started."""
+        starting = self._starting.get(key)
+        return starting is not None and await asyncio.shield(starting)
 
     async def _create(self, machine: str, name: str, text: str) -> bool:
         definition = self._definitions[machine]
@@ -197,7 +217,7 @@ class Engine:
         number = execution.number
         history = History(recorded=True, count=self._journal.last_event(number))
         steps = self._journal.steps(number)
-        return Run(number, self._journal, self._invoke, self._sleep, self._clock, steps, history)
+        return Run(number, self._journal, self._invoke, self._sleep, self._clock, steps, history, self._max_events)
 
     def _launch(self, execution: Execution, definition: str) -> None:
         key, loop = (execution.machine, execution.name), asyncio.get_running_loop()

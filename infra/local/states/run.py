@@ -71,7 +71,7 @@ class Run:
     Attributes:
         number: the journal's number of it.
         steps: what the journal remembers of its states, by place.
-        history: its own events.
+        history: its own events, of which there may be `max_events`.
     """
 
     number: int
@@ -81,6 +81,7 @@ class Run:
     clock: Clock
     steps: dict[str, Step]
     history: History
+    max_events: int
 
     async def until(self, due_ms: int) -> None:
         """Sleep until a moment; in naps, because the loop's clock stands still while the machine is suspended."""
@@ -176,9 +177,9 @@ class Visit:
         Raises:
             StatesError: States.Runtime, when the history is full.
         """
-        history = self.scope.history
-        if history.count >= MAX_EVENTS:
-            raise StatesError(RUNTIME, f"The execution reached the maximum number of history events ({MAX_EVENTS}).")
+        history, most = self.scope.history, self.run.max_events
+        if history.count >= most:
+            raise StatesError(RUNTIME, f"The execution reached the maximum number of history events ({most}).")
         if history.recorded:
             self.run.journal.note(self.run.event(kind, self.where, detail))
         else:
