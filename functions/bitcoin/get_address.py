@@ -7,7 +7,7 @@ from pydantic import Field
 from isthmus.bitcoin.addresses import Reason
 from isthmus.bitcoin.outputs import judge
 from isthmus.bitcoin.views import ChainName
-from isthmus.failure import Integrity, Unavailable
+from isthmus.failure import Integrity, Precondition, Unavailable
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode
@@ -33,7 +33,7 @@ class AddressView(Response):
     witness_program: Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")] | None
 
 
-@operation("GET /v1/bitcoin/address", effect=Effect.READ, errors=(Integrity, Unavailable))
+@operation("GET /v1/bitcoin/address", effect=Effect.READ, errors=(Precondition, Integrity, Unavailable))
 def get_address(request: GetAddress, node: BitcoinNode) -> AddressView:
     """Whether an address is valid here, why not if not, and the output script it stands for."""
     return AddressView.model_validate(judge(node, request.address), from_attributes=True)

@@ -7,7 +7,7 @@ from pydantic import Field
 from isthmus.bitcoin.amounts import SatFromBtc
 from isthmus.bitcoin.outputs import scan, scan_object
 from isthmus.bitcoin.views import Script, read
-from isthmus.failure import Unavailable
+from isthmus.failure import Precondition, Unavailable
 from isthmus.fields import BlockHash, Height, Request, Response, Txid
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode
@@ -45,7 +45,7 @@ class UnspentOutputs(Response):
     truncated: bool = Field(description="whether more were found than are shown")
 
 
-@operation("GET /v1/bitcoin/outputs", effect=Effect.READ, errors=(Unavailable,))
+@operation("GET /v1/bitcoin/outputs", effect=Effect.READ, errors=(Precondition, Unavailable))
 def search_outputs(request: SearchOutputs, node: BitcoinNode) -> UnspentOutputs:
     """Scan the node's set of unspent outputs; confirmed outputs only, and one scan at a time."""
     found = scan(node, scan_object(node, request.address, request.descriptor, request.range_end))
