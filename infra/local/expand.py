@@ -227,9 +227,9 @@ def _routes(scope: Scope, names: Mapping[str, str]) -> Iterator[Route]:
                 if required - iam:
                     raise TemplateError(f"The route {method} {path} has an authorizer that is not AWS_IAM.")
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
-                if path.lstrip("/") == "$default":  # as imports of OpenAPI documents write it
-                    verb = path = "$default"
-                yield Route(verb, path, names[integrated[1]], bool(required))
+                rest = path == "/$default"  # how an imported OpenAPI document writes it
+                at = ("$default", "$default") if rest else (verb, path)
+                yield Route(*at, names[integrated[1]], bool(required))
 
 
 def _schedules(scope: Scope) -> Iterator[Schedule]:
