@@ -106,8 +106,7 @@ def _function(operation: Operation) -> Iterator[str]:
     if policies := _policies(operation):
         yield f"    Policies: {flow([{'Ref': port.__name__ + level} for port, level in policies])}"
     if events := _events(operation):
-        yield "    Events:"
-        yield from ("      " + line for name, event in events.items() for line in block(name, event, 8))
+        yield from ("    " + line for line in block("Events", events, 6))
 
 
 def _events(operation: Operation) -> dict[str, Mapping[str, Any]]:
