@@ -227,28 +227,28 @@ def test_keys_are_listed_in_the_order_of_their_bytes(blobs: Blobs) -> None:
     assert blobs.list("") == ORDERED
 
 
-@pytest.mark.parametrize("prefix", ["a", "a/", "a/b", "a/b/", "a/b/c", "a-", "b", "c", "a/b/c/d", "A", "/", "a//"])
-def test_a_prefix_selects_keys_that_start_with_it(blobs: Blobs, prefix: str) -> None:
+def test_a_prefix_selects_keys_that_start_with_it(blobs: Blobs) -> None:
     fill(blobs, *ORDERED)
-    assert blobs.list(prefix) == [key for key in ORDERED if key.startswith(prefix)]
+    for prefix in ("a", "a/", "a/b", "a/b/", "a/b/c", "a-", "b", "c", "a/b/c/d", "A", "/", "a//"):
+        assert blobs.list(prefix) == [key for key in ORDERED if key.startswith(prefix)]
 
 
-@pytest.mark.parametrize("after", [*ORDERED, "a/", "a/a", "a/b/", "a/b/c/d", "0", "z"])
-def test_a_list_begins_after_any_key(blobs: Blobs, after: str) -> None:
+def test_a_list_begins_after_any_key(blobs: Blobs) -> None:
     fill(blobs, *ORDERED)
-    assert blobs.list("", after=after) == [key for key in ORDERED if key > after]
+    for after in (*ORDERED, "a/", "a/a", "a/b/", "a/b/c/d", "0", "z"):
+        assert blobs.list("", after=after) == [key for key in ORDERED if key > after]
 
 
-@pytest.mark.parametrize("after", ["A", "a", "a/b", "a/b-c", "a/b0", "a0", "b"])
-def test_prefix_and_after_go_together(blobs: Blobs, after: str) -> None:
+def test_prefix_and_after_go_together(blobs: Blobs) -> None:
     fill(blobs, *ORDERED)
-    assert blobs.list("a/b", after=after) == [key for key in ORDERED if key.startswith("a/b") and key > after]
+    for after in ("A", "a", "a/b", "a/b-c", "a/b0", "a0", "b"):
+        assert blobs.list("a/b", after=after) == [key for key in ORDERED if key.startswith("a/b") and key > after]
 
 
-@pytest.mark.parametrize("limit", [1, 2, len(ORDERED) - 1, len(ORDERED), len(ORDERED) + 1])
-def test_a_list_is_no_longer_than_asked_for(blobs: Blobs, limit: int) -> None:
+def test_a_list_is_no_longer_than_asked_for(blobs: Blobs) -> None:
     fill(blobs, *ORDERED)
-    assert blobs.list("", limit=limit) == ORDERED[:limit]
+    for limit in range(1, len(ORDERED) + 2):
+        assert blobs.list("", limit=limit) == ORDERED[:limit]
 
 
 def test_lists_put_together_are_all_keys(blobs: Blobs) -> None:

@@ -29,7 +29,7 @@ def number_in(body: bytes) -> int:
     return int(body[:6])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_killed_writer_loses_no_acknowledged_item(children: Any, tmp_path: Path, seed: int) -> None:
     path = tmp_path / "table.sqlite"
     for after in random.Random(seed).choices(range(1, 80), k=3):
@@ -43,7 +43,7 @@ def test_a_killed_writer_loses_no_acknowledged_item(children: Any, tmp_path: Pat
         ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_killed_writer_loses_no_acknowledged_blob_and_tears_none(children: Any, tmp_path: Path, seed: int) -> None:
     root = tmp_path / "blobs"
     for after in random.Random(seed).choices(range(1, 40), k=3):

@@ -13,7 +13,7 @@ import pytest
 
 from isthmus.failure import Integrity, Unavailable, Upstream
 from isthmus.storage.adapters.sqlite import SqliteTable
-from isthmus.storage.table import Absent, Put, version
+from isthmus.storage.table import MAX_PAGE, Absent, Put, version
 
 AtOnce = Callable[[int, Callable[[int], Any]], list[Any]]
 
@@ -109,6 +109,14 @@ def test_a_full_disk_is_unavailable_and_changes_nothing(path: Path) -> None:
     with pytest.raises(Unavailable):
         table.transact([Put("p", "s", {"n": 2}), Put("p", "t", {"text": "x" * 100_000})])
     assert (table.get("p", "s"), table.get("p", "t")) == ({"n": 1}, None)
+
+
+def test_the_largest_page_is_given_whole_and_no_larger(path: Path) -> None:
+    table = SqliteTable(path)
+    for start in range(0, MAX_PAGE + 100, 100):
+        table.transact([Put("p", f"{number:04}", {}) for number in range(start, start + 100)])
+    page = table.query("p", limit=MAX_PAGE)
+    assert (len(page.rows), page.after) == (MAX_PAGE, f"{MAX_PAGE - 1:04}")
 
 
 def test_processes_that_make_the_file_together_increment_one_counter_exactly(path: Path, children: Any) -> None:

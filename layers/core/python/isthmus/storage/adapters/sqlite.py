@@ -2,7 +2,7 @@
 
 Durability: write-ahead log with synchronous=FULL, one fsync per write. A killed process loses nothing acknowledged with
 NORMAL either, but a power cut would, and rows here record money that has moved. Measured on ext4: 0.2 ms per write
-against 0.02 ms.
+against 0.03 ms.
 """
 
 import json
