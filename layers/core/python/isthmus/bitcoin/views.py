@@ -74,7 +74,7 @@ def _share(value: object) -> float:
 
 def _count(value: object) -> object:
     """Bitcoin Core before version 28 has one text instead of a list."""
-    return bool(value) if isinstance(value, str) else len(value) if isinstance(value, list) else value
+    return int(value != "") if isinstance(value, str) else len(value) if isinstance(value, list) else value
 
 
 def _user_agent(value: object) -> str | None:
@@ -101,10 +101,11 @@ ChainName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$", description="main,
 ScriptType = Annotated[
     str, BeforeValidator(_script_type), Field(description="p2pkh, p2wpkh, p2tr, op_return and so on")
 ]
+HexText = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
 Script = Annotated[
-    str | None,
+    HexText | None,
     BeforeValidator(_short_script),
-    Field(pattern=r"^([0-9a-f]{2})*$", description=f"hexadecimal; null above {MAX_SCRIPT_SHOWN} bytes"),
+    Field(description=f"hexadecimal; null above {MAX_SCRIPT_SHOWN} bytes"),
 ]
 ScriptBytes = Annotated[int, BeforeValidator(_script_length), Field(ge=0, description="length of the script")]
 Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{8,120}$")]
