@@ -16,7 +16,7 @@ run: $(BIN)/.run ## run the chain pipeline on a real bitcoind, then keep serving
 	$(BIN)/isthmus run --port $(PORT) $(if $(ONCE),--once)
 
 test: lint ## every check and every test
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 unit: $(BIN)/.dev ## the quick tests only
 	$(BIN)/pytest $(UNIT)

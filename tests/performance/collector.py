@@ -1,9 +1,10 @@
 """The collector against bitcoin-etl on the same node in the same run, and against the node's own limit.
 
-Both read the same blocks of a regtest chain: 300 light ones of about 200 transactions, and 20 heavy ones of about 3,000.
-Ours is the collect stage itself: it fetches, reads, and durably stores Parquet with fees, one process per core as the state
-machine's Map runs it. Theirs writes JSON lines without fees, with the best of 1, 2 and 5 workers. Rates are wall time, the
-best of some rounds for ours; `_cpu_ratio` compares the CPU seconds of client and node together.
+Both read the same blocks of a regtest chain: 300 light ones of about 200 transactions, and 20 heavy ones of about
+3,000. Ours is the collect stage itself: it fetches, reads, and durably stores Parquet with fees, one process per
+core as the state machine's Map runs it. Theirs writes JSON lines without fees, with the best of 1, 2 and 5 workers.
+Rates are wall time, the best of some rounds for ours; `_cpu_ratio` compares the CPU seconds of client and node
+together.
 """
 
 import os

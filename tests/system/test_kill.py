@@ -17,7 +17,7 @@ from isthmus.pipeline.adapters.duckdb import DuckDb
 from isthmus.pipeline.segments import TABLES
 from isthmus.storage.adapters.files import FileBlobs
 
-pytestmark = [pytest.mark.node, pytest.mark.system, pytest.mark.xdist_group("kill")]
+pytestmark = [pytest.mark.node, pytest.mark.system]
 
 KILLS = 20
 LONGEST_WAIT_S = 60

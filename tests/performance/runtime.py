@@ -1,0 +1,54 @@
+"""A call over local HTTP: gateway, worker process, operation, and a real node behind it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+
+from infra.local.bitcoind import start_regtest
+
+ROOT = Path(__file__).parents[2]
+CALLS = 500
+WARM_UP = 50
+PATHS = {"local_http_p50_ms": "/v1/bitcoin/block?height=5", "local_http_no_node_p50_ms": "/v1/pipeline/runs"}
+
+
+def measure() -> dict[str, tuple[float, str]]:
+    """Medians in milliseconds over one kept connection, one call after the other."""
+    with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as folder:
+        node = start_regtest(Path(folder, "node"))
+        node.mine(10)
+        home = Path(folder, "home")
+        environment = os.environ | {
+            "ISTHMUS_HOME": str(home),
+            "ISTHMUS_BITCOIN_URL": node.url,
+            "ISTHMUS_BITCOIN_COOKIE": str(node.cookie),
+        }
+        command = [sys.executable, "-m", "infra.local.cli"]
+        subprocess.run([*command, "up", "--port", "0"], env=environment, cwd=ROOT, check=True, capture_output=True)
+        try:
+            address = json.loads((home / "runtime.json").read_text())["url"].removeprefix("http://")
+            return {name: (round(p50(address, path), 2), "ms") for name, path in PATHS.items()}
+        finally:
+            subprocess.run([*command, "down"], env=environment, cwd=ROOT, check=True, capture_output=True)
+            node.kill()
+
+
+def p50(address: str, path: str) -> float:
+    """The median milliseconds of a GET."""
+    connection = HTTPConnection(address)
+    taken = []
+    for _ in range(WARM_UP + CALLS):
+        started = time.perf_counter()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        taken.append((time.perf_counter() - started) * 1000)
+        assert response.status == 200, body
+    connection.close()
+    return median(taken[WARM_UP:])
