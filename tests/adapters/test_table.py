@@ -1,4 +1,7 @@
-"""What every Table does: one suite for the embedded adapter and the one on DynamoDB."""
+"""What every Table does: one suite for the embedded adapter and the one on DynamoDB.
+
+All in one file, however long: this is what a further adapter has to pass.
+"""
 
 from collections.abc import Callable
 from enum import IntEnum, StrEnum

@@ -34,8 +34,13 @@ class _ForkGate:
     """Counts the connections in use in this process, and holds new uses back while it forks."""
 
     def __init__(self) -> None:
-        self.pools: weakref.WeakSet[Connections] = weakref.WeakSet()
+        self._pools: weakref.WeakSet[Connections] = weakref.WeakSet()
         self.reopen()
+
+    def add(self, pool: "Connections") -> None:
+        """Close this pool before forks, too."""
+        with self._changed:
+            self._pools.add(pool)
 
     def reopen(self) -> None:
         """Start anew: in a child, where the locks are copies of what other threads held."""
@@ -60,8 +65,8 @@ class _ForkGate:
         with self._changed:
             self._forks += 1
             self._changed.wait_for(lambda: self._in_use == 0)
-        for pool in list(self.pools):
-            pool.close()
+            for pool in self._pools:
+                pool.close()
 
     def after_fork_in_parent(self) -> None:
         """Let the others go on."""
@@ -88,7 +93,7 @@ class Connections:
         self._path = path
         self._patience_s = patience_s
         self._idle: list[sqlite3.Connection] = []
-        _GATE.pools.add(self)
+        _GATE.add(self)
 
     @contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
