@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.fees import Basis, Mode, estimate
 from isthmus.failure import Precondition, Unavailable
 from isthmus.fields import FeerateSatPerKvb, Request, Response
@@ -40,4 +41,4 @@ def estimate_fee(request: EstimateFee, node: BitcoinNode) -> Estimate:
     estimate, what the asked blocks take of what waits, and the floor; economical, the estimate, but no more than what
     the next block takes, and no less than what the asked blocks take or the floor.
     """
-    return Estimate.model_validate(estimate(node, request.blocks, request.mode), from_attributes=True)
+    return Estimate.model_validate(estimate(within(node), request.blocks, request.mode), from_attributes=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from isthmus.bitcoin.addresses import Reason
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.outputs import judge
 from isthmus.bitcoin.views import ChainName
 from isthmus.failure import Integrity, Precondition, Unavailable
@@ -36,4 +37,4 @@ class AddressView(Response):
 @operation("GET /v1/bitcoin/address", effect=Effect.READ, errors=(Precondition, Integrity, Unavailable))
 def get_address(request: GetAddress, node: BitcoinNode) -> AddressView:
     """Whether an address is valid here, why not if not, and the output script it stands for."""
-    return AddressView.model_validate(judge(node, request.address), from_attributes=True)
+    return AddressView.model_validate(judge(within(node), request.address), from_attributes=True)

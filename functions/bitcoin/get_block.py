@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from isthmus.bitcoin.blocks import block_hash_of, block_with_txids
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.views import NumberText, read
 from isthmus.failure import Integrity, NotFound, Precondition, Unavailable
 from isthmus.fields import BlockHash, Height, Hex32, Request, Response, Txid
@@ -45,6 +46,7 @@ class Block(Response):
 @operation("GET /v1/bitcoin/block", effect=Effect.READ, errors=(NotFound, Precondition, Integrity, Unavailable))
 def get_block(request: GetBlock, node: BitcoinNode) -> Block:
     """A block's header, sizes and place in the chain, and a page of its transaction ids."""
+    node = within(node)
     block = block_with_txids(node, block_hash_of(node, request.height, request.block_hash))
     end = request.offset + request.limit
     more = end if end < len(block["tx"]) else None

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from isthmus.bitcoin.blocks import block_hash_of
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.views import read
 from isthmus.failure import NotFound, Precondition, Unavailable
 from isthmus.fields import BlockHash, Height, Request, Response, Sat
@@ -62,4 +63,5 @@ class BlockStats(Response):
 @operation("GET /v1/bitcoin/block-stats", effect=Effect.READ, errors=(NotFound, Precondition, Unavailable))
 def get_block_stats(request: GetBlockStats, node: BitcoinNode) -> BlockStats:
     """A block's fees, feerate percentiles, sizes and its change to the set of unspent outputs."""
+    node = within(node)
     return read(BlockStats, node.call("getblockstats", block_hash_of(node, request.height, request.block_hash)))

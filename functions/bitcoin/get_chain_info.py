@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from isthmus.bitcoin.amounts import SatFromBtc
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.views import ChainName, Count, NumberText, Share, UserAgent, read, undocumented
 from isthmus.failure import Precondition, Unavailable
 from isthmus.fields import BlockHash, Height, Request, Response
@@ -38,6 +39,7 @@ class ChainInfo(Response):
 @operation("GET /v1/bitcoin/chain", effect=Effect.READ, errors=(Precondition, Unavailable))
 def get_chain_info(request: GetChainInfo, node: BitcoinNode) -> ChainInfo:
     """The chain's name, height and difficulty, how far the node has come, and what node it is."""
+    node = within(node)
     chain, network = node.call("getblockchaininfo"), node.call("getnetworkinfo")
     if not isinstance(chain, dict) or not isinstance(network, dict):
         raise undocumented()

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.mempool import histogram, mempool, percentiles
 from isthmus.failure import Precondition, Unavailable
 from isthmus.fields import FeerateSatPerKvb, Request, Response, Sat
@@ -44,7 +45,7 @@ class MempoolView(Response):
 @operation("GET /v1/bitcoin/mempool", effect=Effect.READ, errors=(Precondition, Unavailable))
 def get_mempool(request: GetMempool, node: BitcoinNode) -> MempoolView:
     """How much waits and what it pays: totals, feerate percentiles weighted by size, and a histogram."""
-    pool = mempool(node)
+    pool = mempool(within(node))
     totals = pool.totals
     return MempoolView(
         loaded=totals.loaded,

@@ -6,6 +6,7 @@ from pydantic import AliasPath, Field
 
 from isthmus.bitcoin import transactions
 from isthmus.bitcoin.amounts import SatFromBtc
+from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.views import Address, Script, ScriptBytes, ScriptType, read
 from isthmus.failure import Integrity, NotFound, Precondition, Unavailable
 from isthmus.fields import BlockHash, FeerateSatPerKvb, Height, Hex32, Request, Response, Sat, Txid
@@ -83,6 +84,7 @@ class Transaction(Response):
 @operation("GET /v1/bitcoin/transaction", effect=Effect.READ, errors=(NotFound, Precondition, Integrity, Unavailable))
 def get_transaction(request: GetTransaction, node: BitcoinNode) -> Transaction:
     """A transaction's inputs, outputs, fee and block, and on request the checked Merkle proof of its inclusion."""
+    node = within(node)
     reply = transactions.transaction(node, request.txid, request.block_hash)
     fee, page = transactions.fee_sat(node, reply), slice(request.offset, request.offset + request.limit)
     proof = transactions.proof(node, reply) if request.merkle_proof else None

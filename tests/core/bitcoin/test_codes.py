@@ -111,6 +111,11 @@ def test_looking_for_what_is_not_there_is_not_found_rather_than_invalid(method: 
     assert type(codes.of_rpc(method, code)) is NotFound
 
 
+def test_a_scan_beside_another_one_is_told_when_to_come_back() -> None:
+    failure = codes.of_rpc("scantxoutset", -8)
+    assert (type(failure), failure.code, failure.retry_after_ms) == (Unavailable, "bitcoin/scan-running", 10_000)
+
+
 def test_an_unknown_code_is_our_defect_when_reading_and_an_open_question_when_sending() -> None:
     reading, sending = codes.of_rpc("getblockcount", -999), codes.of_rpc("sendrawtransaction", -999)
     assert (type(reading), reading.money_moved) == (Defect, "no")

@@ -217,10 +217,10 @@ def test_on_a_real_node_the_projected_block_is_read(lively_bitcoin: BitcoinCore,
 def test_on_a_real_node_the_next_block_takes_what_the_answer_said_it_would(
     fresh_node: Any, reach: Any, send: Send
 ) -> None:
-    node = fresh_node(blocks=115, options=("-datacarriersize=100000",))
-    data = (0, b"\x6a\x4e" + (95_000).to_bytes(4, "little") + bytes(95_000))
+    node = fresh_node(blocks=115)
+    payouts = ((1_000, b"\x51\x20" + b"\x22" * 32),) * 2_200
     for feerate in range(2, 15):  # thirteen transactions of a tenth of a block each, from 2 to 14 sat per vB
-        send(node, feerate * 95_200, outputs=(data,))
+        send(node, feerate * 95_200, outputs=payouts)
     answer = ask(reach(node), blocks=2)
     waiting = node.rpc("getrawmempool", True)
     [mined] = node.mine(1)

@@ -205,6 +205,13 @@ BY_METHOD = MappingProxyType(
             "The node's mempool has no such transaction.",
             "Look it up with get_transaction; it may have been mined or replaced.",
         ),
+        ("scantxoutset", -8): Meaning(
+            Unavailable,
+            "scan-running",
+            "The node is busy with another scan, and does one at a time.",
+            "Repeat when that scan is over.",
+            10_000,
+        ),
         ("getmempoolancestors", -5): _NO_TRANSACTION,
         ("getmempooldescendants", -5): _NO_TRANSACTION,
     }

@@ -15,7 +15,6 @@ from isthmus.ports import BitcoinNode
 
 SCAN_DEADLINE_S = 20.0
 CONTROL_DEADLINE_S = 3.0
-_INVALID_PARAMETER = -8  # Bitcoin Core's src/rpc/protocol.h; a running scan and a bad range both get it
 _ADDRESS = re.compile(r"[0-9A-Za-z]{14,100}")
 
 
@@ -112,12 +111,6 @@ def scan(node: BitcoinNode, wanted: Any) -> dict[str, Any]:
         with contextlib.suppress(Failure):  # the deadline is what the caller must know; a scan that goes on ends itself
             node.call("scantxoutset", "abort", deadline_s=CONTROL_DEADLINE_S)
         raise _too_slow() from None
-    except Invalid as failure:
-        if failure.upstream is None or failure.upstream.code != _INVALID_PARAMETER:
-            raise
-        if node.call("scantxoutset", "status", deadline_s=CONTROL_DEADLINE_S) is None:
-            raise
-        raise _busy() from None
     if not isinstance(found, dict) or found.get("success") is not True or not isinstance(found.get("unspents"), list):
         raise undocumented()
     return found
@@ -137,13 +130,4 @@ def _too_slow() -> Unavailable:
         f"The scan took longer than {SCAN_DEADLINE_S:.0f} seconds and was stopped.",
         next_step="Repeat when the node has little else to do, or watch the address with a wallet or an index instead.",
         code="bitcoin/scan-too-slow",
-    )
-
-
-def _busy() -> Unavailable:
-    return Unavailable(
-        "The node is busy with another scan, and does one at a time.",
-        next_step="Repeat when that scan is over.",
-        code="bitcoin/scan-running",
-        retry_after_ms=10_000,
     )
