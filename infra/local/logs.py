@@ -1,5 +1,6 @@
 """The functions' log: JSON lines in one file of bounded size, each line tagged with its function."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -94,21 +95,38 @@ def read(path: Path, function: str | None = None) -> Iterator[bytes]:
 
 
 def follow(path: Path, function: str | None = None, *, interval_s: float = 0.2) -> Iterator[bytes]:
-    """The lines written from now on, across rotations; it never ends."""
-    inode, position = -1, None
+    """The lines written after this call, across rotations; it never ends."""
+    inode, position = -1, 0
+    with suppress(FileNotFoundError):
+        status = path.stat()
+        inode, position = status.st_ino, status.st_size
+    return _follow(path, function, interval_s, inode, position)
+
+
+def _follow(path: Path, function: str | None, interval_s: float, inode: int, position: int) -> Iterator[bytes]:
     buffer = LineBuffer()
     while True:
+        data = b""
         with suppress(FileNotFoundError), path.open("rb") as file:
-            status = path.stat()
-            if position is None:
-                inode, position = status.st_ino, status.st_size
-            elif status.st_ino != inode:
-                inode, position = status.st_ino, 0
+            current = os.fstat(file.fileno()).st_ino
+            if current != inode:
+                data = _rest_of(rotated(path, 1), inode, position)
+                inode, position = current, 0
             file.seek(position)
-            data = file.read()
-            position += len(data)
-            yield from (line + b"\n" for line in buffer.feed(data) if _is_of(line, function))
-        time.sleep(interval_s)
+            data += file.read()
+            position = file.tell()
+        yield from (line + b"\n" for line in buffer.feed(data) if _is_of(line, function))
+        if not data:
+            time.sleep(interval_s)
+
+
+def _rest_of(path: Path, inode: int, position: int) -> bytes:
+    """What was written to the file after the last look and before it was moved away."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if os.fstat(file.fileno()).st_ino == inode:
+            file.seek(position)
+            return file.read()
+    return b""
 
 
 def _is_of(line: bytes, function: str | None) -> bool:

@@ -20,11 +20,12 @@ def run(options: argparse.Namespace) -> int:
     """Copy the log to the standard output."""
     path = home_of(os.environ).functions_log
     name = "".join(word[:1].upper() + word[1:] for word in options.function.split("_")) if options.function else None
+    newer = follow(path, name)
     for line in read(path, name):
         sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
     if options.follow:
-        for line in follow(path, name):
+        for line in newer:
             sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
     return 0
