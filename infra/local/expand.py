@@ -228,8 +228,8 @@ def _routes(scope: Scope, names: Mapping[str, str]) -> Iterator[Route]:
                     raise TemplateError(f"The route {method} {path} has an authorizer that is not AWS_IAM.")
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 rest = path == "/$default"  # how an imported OpenAPI document writes it
-                at = ("$default", "$default") if rest else (verb, path)
-                yield Route(*at, names[integrated[1]], bool(required))
+                at = "$default" if rest else path
+                yield Route("$default" if rest else verb, at, names[integrated[1]], bool(required))
 
 
 def _schedules(scope: Scope) -> Iterator[Schedule]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from infra.local.bitcoind import RegtestNode, start_regtest
@@ -30,9 +31,8 @@ from isthmus.storage.adapters.sqlite import SqliteTable
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
-ALIGNED = 12
 PROCESSES = os.cpu_count() or 1
-SHAPES = {"light": (300, 60_000), "heavy": (30, 90_000)}
+SHAPES = {"light": (340, 68_000, 144), "heavy": (30, 90_000, 12)}
 SETTLED = 144  # empty blocks on top, so that the measured ones are cut as in a backfill
 
 
@@ -53,11 +53,11 @@ def measure() -> dict[str, tuple[float, str]]:
     """All ratios, and the bytes per stored transaction."""
     figures: dict[str, tuple[float, str]] = {}
     stored_bytes = stored = 0
-    for shape, (blocks, transactions) in SHAPES.items():
-        with chain_of(blocks, transactions) as (node, first, last):
-            ours, used = best(lambda: collect(node, first, last))
+    for shape, (blocks, transactions, aligned) in SHAPES.items():
+        with chain_of(blocks, transactions, aligned) as (node, first, last):
+            ours, used = best(partial(collect, node, first, last))
             theirs = peer(node, first, last)
-            limit, _ = best(lambda: (fetch_only(node, first, last, ours.transactions), 0))
+            limit, _ = best(partial(fetch_only, node, first, last, ours.transactions))
             stored_bytes, stored = stored_bytes + used, stored + ours.transactions
         figures |= {
             f"collect_{shape}_tx_per_s": (round(ours.per_second), "tx/s"),
@@ -72,7 +72,7 @@ def measure() -> dict[str, tuple[float, str]]:
 
 
 @contextmanager
-def chain_of(blocks: int, transactions: int) -> Iterator[tuple[RegtestNode, int, int]]:
+def chain_of(blocks: int, transactions: int, aligned: int) -> Iterator[tuple[RegtestNode, int, int]]:
     """A node with a chain of this shape, and the heights of its lively blocks."""
     with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as folder:
         node = start_regtest(Path(folder, "node"))
@@ -80,8 +80,8 @@ def chain_of(blocks: int, transactions: int) -> Iterator[tuple[RegtestNode, int,
             facts = build_chain(node, blocks=blocks, transactions=transactions, seed=3)
             for _ in range(SETTLED):
                 node.rpc("generateblock", "raw(51)", [])
-            first = -(-(facts.height - blocks + 1) // ALIGNED) * ALIGNED
-            yield node, first, (facts.height + 1) // ALIGNED * ALIGNED - 1
+            first = -(-(facts.height - blocks + 1) // aligned) * aligned
+            yield node, first, (facts.height + 1) // aligned * aligned - 1
         finally:
             node.kill()
 
@@ -172,7 +172,7 @@ def peers() -> Path:
     return home / "bin"
 
 
-def fetch_only(node: RegtestNode, first: int, last: int, transactions: int) -> Rate:
+def fetch_only(node: RegtestNode, first: int, last: int, transactions: int) -> tuple[Rate, int]:
     """The node's own limit: both binary resources of every block over the same connections, nothing read."""
     client = core(node)
     with timed(node) as spent:
@@ -180,7 +180,7 @@ def fetch_only(node: RegtestNode, first: int, last: int, transactions: int) -> R
         with ThreadPoolExecutor(stages.FETCHERS) as pool:
             for _ in pool.map(lambda name: (client.raw_block(name), client.spent_outputs(name)), hashes):
                 pass
-    return Rate(transactions, *spent)
+    return Rate(transactions, *spent), 0
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from isthmus.failure import Integrity
 from isthmus.merkle import merkle_root
-from isthmus.pipeline.blocks import SCRIPT_TYPES, read_block
+from isthmus.pipeline.blocks import SCRIPT_TYPES, Columns, joined, read_blocks
 
 SCRIPTS = {
     "p2pkh": bytes.fromhex("76a914" + "11" * 20 + "88ac"),
@@ -53,6 +53,10 @@ def spent(*per_transaction: list[bytes]) -> bytes:
     return compact(len(groups)) + b"".join(compact(len(group)) + b"".join(group) for group in groups)
 
 
+def read_block(raw: bytes, spends: bytes) -> Columns:
+    return read_blocks([(raw, spends)])
+
+
 COINBASE = transaction([output(5_000, SCRIPTS["p2wpkh"])])
 
 
@@ -74,7 +78,7 @@ def test_weight_counts_witness_bytes_once_and_all_others_four_times() -> None:
 
     assert columns.tx_weight[1] == 4 * len(legacy)
     assert columns.tx_weight[2] == 3 * len(legacy) + len(segwit)
-    assert columns.weight == columns.tx_weight.sum() + 4 * 81
+    assert columns.weights.tolist() == [columns.tx_weight.sum() + 4 * 81]
     assert columns.segwit.tolist() == [False, False, True]
 
 
@@ -192,3 +196,20 @@ def _inputs_of(raw: bytes) -> list[int]:
         at += 4
         counts.append(inputs)
     return counts[1:]
+
+
+def test_blocks_read_together_or_apart_give_the_same_columns() -> None:
+    blocks = []
+    for number in range(5):
+        pays = [transaction([output(number + n, SCRIPTS[name])], inputs=n + 1) for n, name in enumerate(SCRIPTS)]
+        spends = [[output(40, SCRIPTS["p2tr"])] * (n + 1) for n in range(len(pays))]
+        blocks.append((block([COINBASE, *pays[: number * 2]]), spent(*spends[: number * 2])))
+
+    together = read_blocks(blocks)
+    apart = joined([read_blocks(blocks[:1]), read_blocks(blocks[1:4]), read_blocks(blocks[4:])])
+
+    assert sorted(together.flows, key=repr) == sorted(apart.flows, key=repr)
+    for name in ("headers", "sizes", "txids"):
+        assert getattr(together, name) == getattr(apart, name)
+    for name in ("counts", "weights", "fee_sat", "tx_weight", "inputs", "outputs", "output_sat", "replaceable"):
+        assert getattr(together, name).tolist() == getattr(apart, name).tolist()

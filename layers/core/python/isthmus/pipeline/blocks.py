@@ -5,9 +5,11 @@ Sources: the block and transaction serialization of the Bitcoin protocol, BIP 14
 that does not is read afterwards with numpy, many outputs at a time.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from isthmus.failure import Integrity
@@ -26,6 +28,7 @@ _PADDING = bytes(80)
 class Flow:
     """How many outputs of one script type a block made or spent, and their value."""
 
+    block: int
     direction: str
     script_type: str
     outputs: int
@@ -33,17 +36,17 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class BlockColumns:
-    """One block as columns: index 0 of every array is the coinbase.
+class Columns:
+    """Consecutive blocks as columns: one entry per block, and one per transaction (coinbases first in their blocks).
 
-    `txids` are in internal byte order. `fee_sat` of the coinbase is 0. `weight` is BIP 141's; `replaceable` is BIP
-    125's explicit signal.
+    Hashes and txids are in internal byte order. The fee of a coinbase is 0. Weights are BIP 141's; `replaceable` is
+    BIP 125's explicit signal; `block` of a flow counts from the first block here.
     """
 
-    header: bytes
-    block_hash: bytes
-    size: int
-    weight: int
+    headers: list[bytes]
+    sizes: list[int]
+    counts: "NDArray[np.int64]"
+    weights: "NDArray[np.int64]"
     txids: list[bytes]
     fee_sat: "NDArray[np.int64]"
     tx_weight: "NDArray[np.int64]"
@@ -52,50 +55,59 @@ class BlockColumns:
     output_sat: "NDArray[np.int64]"
     replaceable: "NDArray[np.bool_]"
     segwit: "NDArray[np.bool_]"
-    flows: tuple[Flow, ...]
+    flows: list[Flow]
 
     @property
-    def previous_hash(self) -> bytes:
-        """The hash of the block before, in internal byte order."""
-        return self.header[4:36]
+    def hashes(self) -> list[bytes]:
+        """The blocks' own hashes."""
+        return [sha256d(header) for header in self.headers]
+
+    @property
+    def previous_hashes(self) -> list[bytes]:
+        """The hashes of the blocks before them."""
+        return [header[4:36] for header in self.headers]
 
 
-def read_block(raw: bytes, spent: bytes) -> BlockColumns:
-    """The columns of one block.
+def read_blocks(blocks: Sequence[tuple[bytes, bytes]]) -> Columns:
+    """The columns of some blocks.
 
     Args:
-        raw: the serialized block with witnesses.
-        spent: the outputs it spends, as BitcoinNode.spent_outputs gives them.
+        blocks: serialized blocks with witnesses, each with the outputs it spends as BitcoinNode.spent_outputs gives
+        them.
 
     Raises:
         Integrity: the bytes are cut, have something left over, or do not belong together.
     """
     import numpy as np
 
+    raw, spent = b"".join(block for block, _ in blocks), b"".join(outputs for _, outputs in blocks)
+    scan, spends = _Scan(), _SpentScan()
     try:
-        scan = _scan(raw)
-        spent_offsets, spent_counts = _scan_spent(spent)
+        for block, outputs in blocks:
+            _scan(raw, scan, scan.ends[-1] + len(block))
+            _scan_spent(spent, spends, spends.end + len(outputs))
     except IndexError as error:
         raise _broken("end too early") from error
-    if scan.end != len(raw):
-        raise _broken("do not end where their lengths say")
-    outputs, inputs = np.array(scan.outputs, np.int64), np.array(scan.inputs, np.int64)
-    spends = np.array(spent_counts, np.int64)
-    if len(spends) != len(inputs) or spends[0] != 0 or not np.array_equal(spends[1:], inputs[1:]):
+    counts, inputs, outputs = (np.array(column, np.int64) for column in (scan.counts, scan.inputs, scan.outputs))
+    coinbases, spent_counts = np.cumsum(counts) - counts, np.array(spends.outputs, np.int64)
+    expected = inputs.copy()
+    expected[coinbases] = 0
+    if spends.counts != scan.counts or not np.array_equal(spent_counts, expected):
         raise _broken("and the outputs they spend do not belong together")
     made_sat, made_types = _outputs_at(raw, scan.output_offsets)
-    spent_sat, spent_types = _outputs_at(spent, spent_offsets)
+    spent_sat, spent_types = _outputs_at(spent, spends.offsets)
     output_sat = _sums(made_sat, outputs)
-    fee_sat = _sums(spent_sat, spends) - output_sat
-    fee_sat[0] = 0
+    fee_sat = _sums(spent_sat, spent_counts) - output_sat
+    fee_sat[coinbases] = 0
     stripped, total = np.array(scan.stripped, np.int64), np.array(scan.total, np.int64)
     tx_weight = stripped * 3 + total
-    around = len(raw) - int(total.sum())
-    return BlockColumns(
-        header=raw[:HEADER_BYTES],
-        block_hash=sha256d(raw[:HEADER_BYTES]),
-        size=len(raw),
-        weight=int(tx_weight.sum()) + 4 * around,
+    sizes = [len(block) for block, _ in blocks]
+    of_block = np.repeat(np.arange(len(blocks)), counts)
+    return Columns(
+        headers=[block[:HEADER_BYTES] for block, _ in blocks],
+        sizes=sizes,
+        counts=counts,
+        weights=_sums(tx_weight, counts) + 4 * (np.array(sizes) - _sums(total, counts)),
         txids=scan.txids,
         fee_sat=fee_sat,
         tx_weight=tx_weight,
@@ -104,7 +116,32 @@ def read_block(raw: bytes, spent: bytes) -> BlockColumns:
         output_sat=output_sat,
         replaceable=_replaceable(raw, scan.sequence_offsets, inputs),
         segwit=total > stripped,
-        flows=(*_flows("made", made_sat, made_types), *_flows("spent", spent_sat, spent_types)),
+        flows=[
+            *_flows("made", made_sat, made_types, np.repeat(of_block, outputs)),
+            *_flows("spent", spent_sat, spent_types, np.repeat(of_block, spent_counts)),
+        ],
+    )
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The columns of all blocks in order."""
+    import numpy as np
+
+    firsts = accumulate((len(part.headers) for part in parts), initial=0)
+    return Columns(
+        headers=[header for part in parts for header in part.headers],
+        sizes=[size for part in parts for size in part.sizes],
+        counts=np.concatenate([part.counts for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
+        txids=[txid for part in parts for txid in part.txids],
+        fee_sat=np.concatenate([part.fee_sat for part in parts]),
+        tx_weight=np.concatenate([part.tx_weight for part in parts]),
+        inputs=np.concatenate([part.inputs for part in parts]),
+        outputs=np.concatenate([part.outputs for part in parts]),
+        output_sat=np.concatenate([part.output_sat for part in parts]),
+        replaceable=np.concatenate([part.replaceable for part in parts]),
+        segwit=np.concatenate([part.segwit for part in parts]),
+        flows=[replace(f, block=f.block + n) for part, n in zip(parts, firsts, strict=False) for f in part.flows],
     )
 
 
@@ -118,16 +155,27 @@ def _broken(what: str) -> Integrity:
 
 @dataclass
 class _Scan:
-    """Where things are in a block's bytes; one entry per transaction, per input or per output."""
+    """Where things are in the bytes of blocks; one entry per block, per transaction, per input or per output."""
 
-    end: int
-    txids: list[bytes]
-    stripped: list[int]
-    total: list[int]
-    inputs: list[int]
-    outputs: list[int]
-    output_offsets: list[int]
-    sequence_offsets: list[int]
+    ends: list[int] = field(default_factory=lambda: [0])
+    counts: list[int] = field(default_factory=list)
+    txids: list[bytes] = field(default_factory=list)
+    stripped: list[int] = field(default_factory=list)
+    total: list[int] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    output_offsets: list[int] = field(default_factory=list)
+    sequence_offsets: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _SpentScan:
+    """Where spent outputs are: transactions per block, outputs per transaction, and the offset of each."""
+
+    end: int = 0
+    counts: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
 
 
 def _compact_size(data: bytes, at: int) -> tuple[int, int]:
@@ -141,12 +189,11 @@ def _compact_size(data: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(data[at + 1 : at + 1 + width], "little"), at + 1 + width
 
 
-def _scan(raw: bytes) -> _Scan:  # noqa: C901, PLR0912, PLR0915 - one flat loop: a call per item would double the time
-    """Walk a block once; raises IndexError where the bytes end too early."""
-    count, at = _compact_size(raw, HEADER_BYTES)
-    if not 0 < count <= len(raw):
+def _scan(raw: bytes, scan: _Scan, end: int) -> None:  # noqa: C901, PLR0912, PLR0915 - a call per item takes twice the time
+    """Walk the next block once, up to its end; raises IndexError where the bytes end too early."""
+    count, at = _compact_size(raw, scan.ends[-1] + HEADER_BYTES)
+    if not 0 < count <= end - at:
         raise _broken("hold no transactions")
-    scan = _Scan(0, [], [], [], [], [], [], [])
     add_output, add_sequence, add_txid = scan.output_offsets.append, scan.sequence_offsets.append, scan.txids.append
     add_stripped, add_total = scan.stripped.append, scan.total.append
     add_inputs, add_outputs = scan.inputs.append, scan.outputs.append
@@ -211,33 +258,35 @@ def _scan(raw: bytes) -> _Scan:  # noqa: C901, PLR0912, PLR0915 - one flat loop:
         add_total(at - start)
         add_inputs(inputs)
         add_outputs(outputs)
-    scan.end = at
-    return scan
+    if at != end:
+        raise _broken("do not end where their lengths say")
+    scan.counts.append(count)
+    scan.ends.append(end)
 
 
-def _scan_spent(spent: bytes) -> tuple[list[int], list[int]]:
-    """Offsets of all spent outputs, and how many each transaction spends."""
-    count, at = _compact_size(spent, 0)
-    offsets: list[int] = []
-    counts: list[int] = []
+def _scan_spent(spent: bytes, scan: _SpentScan, end: int) -> None:
+    """Walk the outputs that the next block spends; raises IndexError where the bytes end too early or too late."""
+    count, at = _compact_size(spent, scan.end)
+    add_offset, add_outputs = scan.offsets.append, scan.outputs.append
     for _ in range(count):
         outputs = spent[at]
         if outputs < 0xFD:
             at += 1
         else:
             outputs, at = _compact_size(spent, at)
-        counts.append(outputs)
+        add_outputs(outputs)
         for _ in range(outputs):
-            offsets.append(at)
+            add_offset(at)
             length = spent[at + 8]
             if length < 0xFD:
                 at += 9 + length
             else:
                 length, at = _compact_size(spent, at + 8)
                 at += length
-    if at != len(spent):
+    if at != end:
         raise IndexError(at)
-    return offsets, counts
+    scan.counts.append(count)
+    scan.end = end
 
 
 def _outputs_at(data: bytes, offsets: list[int]) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
@@ -296,11 +345,16 @@ def _replaceable(raw: bytes, offsets: list[int], inputs: "NDArray[np.int64]") ->
     return signals
 
 
-def _flows(direction: str, values: "NDArray[np.int64]", types: "NDArray[np.int64]") -> tuple[Flow, ...]:
-    """Count and value per script type that occurs."""
+def _flows(
+    direction: str, values: "NDArray[np.int64]", types: "NDArray[np.int64]", blocks: "NDArray[np.int64]"
+) -> Iterator[Flow]:
+    """Count and value per block and script type that occurs."""
     import numpy as np
 
-    counts, sums = np.bincount(types, minlength=len(SCRIPT_TYPES)), np.zeros(len(SCRIPT_TYPES), np.int64)
-    np.add.at(sums, types, values)
-    found = zip(SCRIPT_TYPES, counts.tolist(), sums.tolist(), strict=True)
-    return tuple(Flow(direction, name, count, value) for name, count, value in found if count)
+    cells = blocks * len(SCRIPT_TYPES) + types
+    counts = np.bincount(cells)
+    sums = np.zeros(len(counts), np.int64)
+    np.add.at(sums, cells, values)
+    for cell in np.flatnonzero(counts).tolist():
+        block, kind = divmod(cell, len(SCRIPT_TYPES))
+        yield Flow(block, direction, SCRIPT_TYPES[kind], int(counts[cell]), int(sums[cell]))

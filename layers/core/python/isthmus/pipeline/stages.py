@@ -16,13 +16,14 @@ import orjson
 
 from isthmus.failure import Conflict, Failure
 from isthmus.pipeline import checks, manifest, runs, statistics
-from isthmus.pipeline.blocks import BlockColumns, read_block
+from isthmus.pipeline.blocks import Columns, joined, read_blocks
 from isthmus.pipeline.manifest import Manifest
 from isthmus.pipeline.runs import Batch, Run
 from isthmus.pipeline.segments import Segment, TableName, Window
 from isthmus.ports import BitcoinNode, Blobs, Clock, Sql, Table
 
 FETCHERS = 4
+READ_AT_ONCE_BYTES = 4 * 1024 * 1024
 ANALYSIS_KEY = "analysis.json"
 ANALYSED_BLOCKS = 2016
 
@@ -58,14 +59,14 @@ def collect(table: Table, blobs: Blobs, node: BitcoinNode, sql: Sql, run_id: str
         if batch.segment is not None:
             return batch
         window = Window(batch.first, batch.last)
-        blocks = _fetch(node, window)
-        files = {name: sql.encode(columns) for name, columns in _tables(window, blocks).items()}
+        columns = _fetch(node, window)
+        files = {name: sql.encode(table) for name, table in _tables(window, columns).items()}
         segment = Segment(
             first=window.first,
             last=window.last,
-            block_hash=blocks[-1].block_hash[::-1].hex(),
-            previous_hash=blocks[0].previous_hash[::-1].hex(),
-            transactions=sum(len(block.txids) for block in blocks),
+            block_hash=columns.hashes[-1][::-1].hex(),
+            previous_hash=columns.previous_hashes[0][::-1].hex(),
+            transactions=len(columns.txids),
             bytes=sum(len(body) for body in files.values()),
         )
         for name, body in files.items():
@@ -75,7 +76,7 @@ def collect(table: Table, blobs: Blobs, node: BitcoinNode, sql: Sql, run_id: str
     return collected
 
 
-def _fetch(node: BitcoinNode, window: Window) -> list[BlockColumns]:
+def _fetch(node: BitcoinNode, window: Window) -> Columns:
     """The blocks of a window, fetched ahead of the reading, and checked to be one chain."""
     heights = range(window.first, window.last + 1)
     hashes: list[str] = node.batch("getblockhash", [(height,) for height in heights])
@@ -84,54 +85,67 @@ def _fetch(node: BitcoinNode, window: Window) -> list[BlockColumns]:
         return node.raw_block(block_hash), node.spent_outputs(block_hash)
 
     with ThreadPoolExecutor(FETCHERS) as pool:
-        blocks = [read_block(raw, spent) for raw, spent in pool.map(bytes_of, hashes)]
+        columns = joined([read_blocks(chunk) for chunk in _chunks(pool.map(bytes_of, hashes))])
     expected = [bytes.fromhex(block_hash)[::-1] for block_hash in hashes]
-    links = [block.previous_hash for block in blocks[1:]]
-    if [block.block_hash for block in blocks] != expected or links != expected[:-1]:
+    if columns.hashes != expected or columns.previous_hashes[1:] != expected[:-1]:
         raise Conflict(
             "The chain moved while the blocks were fetched.",
             next_step="Repeat: the heights have other blocks now.",
             code="pipeline/chain-moved",
         )
-    return blocks
+    return columns
 
 
-def _tables(window: Window, blocks: Sequence[BlockColumns]) -> dict[TableName, dict[str, Any]]:
-    """The columns of a segment's three collected files; hashes in the byte order that explorers show."""
+def _chunks(blocks: Iterator[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Blocks in order, as many at a time as READ_AT_ONCE_BYTES hold."""
+    chunk: list[tuple[bytes, bytes]] = []
+    held = 0
+    for block in blocks:
+        chunk.append(block)
+        held += len(block[0])
+        if held >= READ_AT_ONCE_BYTES:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+def _tables(window: Window, columns: Columns) -> dict[TableName, dict[str, Any]]:
+    """A segment's three collected tables; hashes in the byte order that explorers show."""
     import numpy as np
 
-    counts = np.array([len(block.txids) for block in blocks])
     heights = np.arange(window.first, window.last + 1, dtype=np.int32)
-    flows = [(height, flow) for height, block in zip(heights, blocks, strict=True) for flow in block.flows]
+    hashes = [block_hash[::-1] for block_hash in columns.hashes]
+    coinbases = np.cumsum(columns.counts) - columns.counts
     return {
         "transactions": {
-            "height": np.repeat(heights, counts),
-            "tx_index": np.concatenate([np.arange(count, dtype=np.int32) for count in counts]),
-            "txid": [txid[::-1] for block in blocks for txid in block.txids],
-            "fee_sat": np.concatenate([block.fee_sat for block in blocks]),
-            "weight": np.concatenate([block.tx_weight for block in blocks]).astype(np.int32),
-            "inputs": np.concatenate([block.inputs for block in blocks]).astype(np.int32),
-            "outputs": np.concatenate([block.outputs for block in blocks]).astype(np.int32),
-            "output_sat": np.concatenate([block.output_sat for block in blocks]),
-            "replaceable": np.concatenate([block.replaceable for block in blocks]),
-            "segwit": np.concatenate([block.segwit for block in blocks]),
+            "height": np.repeat(heights, columns.counts),
+            "tx_index": (np.arange(len(columns.txids)) - np.repeat(coinbases, columns.counts)).astype(np.int32),
+            "txid": [txid[::-1] for txid in columns.txids],
+            "fee_sat": columns.fee_sat,
+            "weight": columns.tx_weight.astype(np.int32),
+            "inputs": columns.inputs.astype(np.int32),
+            "outputs": columns.outputs.astype(np.int32),
+            "output_sat": columns.output_sat,
+            "replaceable": columns.replaceable,
+            "segwit": columns.segwit,
         },
         "blocks": {
             "height": heights,
-            "block_hash": [block.block_hash[::-1] for block in blocks],
-            "header": [block.header for block in blocks],
-            "time": np.array([int.from_bytes(block.header[68:72], "little") for block in blocks], np.int64),
-            "size": np.array([block.size for block in blocks], np.int32),
-            "weight": np.array([block.weight for block in blocks], np.int32),
-            "coinbase_sat": np.array([int(block.output_sat[0]) for block in blocks], np.int64),
+            "block_hash": hashes,
+            "header": columns.headers,
+            "time": np.array([int.from_bytes(header[68:72], "little") for header in columns.headers], np.int64),
+            "size": np.array(columns.sizes, np.int32),
+            "weight": columns.weights.astype(np.int32),
+            "coinbase_sat": columns.output_sat[coinbases],
         },
         "flows": {
-            "height": np.array([height for height, _ in flows], np.int32),
-            "block_hash": [blocks[int(height) - window.first].block_hash[::-1] for height, _ in flows],
-            "direction": [flow.direction for _, flow in flows],
-            "script_type": [flow.script_type for _, flow in flows],
-            "outputs": np.array([flow.outputs for _, flow in flows], np.int32),
-            "value_sat": np.array([flow.value_sat for _, flow in flows], np.int64),
+            "height": np.array([window.first + flow.block for flow in columns.flows], np.int32),
+            "block_hash": [hashes[flow.block] for flow in columns.flows],
+            "direction": [flow.direction for flow in columns.flows],
+            "script_type": [flow.script_type for flow in columns.flows],
+            "outputs": np.array([flow.outputs for flow in columns.flows], np.int32),
+            "value_sat": np.array([flow.value_sat for flow in columns.flows], np.int64),
         },
     }
 

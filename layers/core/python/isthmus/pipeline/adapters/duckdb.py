@@ -58,7 +58,7 @@ class DuckDb:
 
 def _name(cursor: Any, files: Mapping[str, Sequence[Path]]) -> None:
     for name, paths in files.items():
-        cursor.read_parquet([str(path) for path in paths]).create_view(name, replace=True)
+        cursor.read_parquet([str(path) for path in paths], hive_partitioning=False).create_view(name, replace=True)
 
 
 def _array(np: Any, values: Any) -> Any:
