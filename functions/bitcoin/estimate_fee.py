@@ -22,7 +22,10 @@ class EstimateFee(Request):
 class Estimate(Response):
     """Feerates in whole satoshi per 1,000 virtual bytes."""
 
-    recommended_sat_per_kvb: FeerateSatPerKvb
+    recommended_sat_per_kvb: FeerateSatPerKvb = Field(
+        description="economical: the node's estimate, at most what the next block takes, at least what the blocks "
+        "asked for take; conservative: the highest of estimate, those blocks and floor; without one: the next block's"
+    )
     node_sat_per_kvb: FeerateSatPerKvb | None = Field(description="what the node's history of confirmations says")
     node_blocks: int | None = Field(description="the target the node answered for")
     node_reason: Literal["insufficient-data"] | None = Field(description="why the node has no estimate")

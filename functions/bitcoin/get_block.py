@@ -14,8 +14,8 @@ from isthmus.ports import BitcoinNode
 class GetBlock(Request):
     """Which block, named by exactly one of height and hash, and which of its transactions."""
 
-    height: Height | None = None
-    block_hash: BlockHash | None = None
+    height: Height | None = Field(None, description="either this")
+    block_hash: BlockHash | None = Field(None, description="or this, as explorers show it")
     offset: int = Field(default=0, ge=0, le=100_000, description="the first transaction id shown; 0 is the coinbase")
     limit: int = Field(default=50, ge=1, le=200, description="how many transaction ids")
 

@@ -14,8 +14,8 @@ from isthmus.ports import BitcoinNode
 class GetBlockStats(Request):
     """Which block, named by exactly one of height and hash."""
 
-    height: Height | None = None
-    block_hash: BlockHash | None = None
+    height: Height | None = Field(None, description="either this")
+    block_hash: BlockHash | None = Field(None, description="or this, as explorers show it")
 
 
 class BlockStats(Response):

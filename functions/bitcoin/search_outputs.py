@@ -16,8 +16,10 @@ from isthmus.ports import BitcoinNode
 class SearchOutputs(Request):
     """What to look for: exactly one of address and descriptor."""
 
-    address: str | None = Field(None, min_length=1, max_length=128)
-    descriptor: str | None = Field(None, min_length=1, max_length=1000, description="BIP 380, without private keys")
+    address: str | None = Field(None, min_length=1, max_length=128, description="either this")
+    descriptor: str | None = Field(
+        None, min_length=1, max_length=1000, description="or this: BIP 380, without private keys"
+    )
     range_end: int = Field(default=100, ge=0, le=1000, description="the last key of a ranged descriptor")
     limit: int = Field(default=100, ge=1, le=500, description="how many outputs are shown")
 

@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from isthmus.failure import Defect, Failure, Precondition, Unavailable, Upstream
 
 DEFAULT_PORTS = {"http": 8332, "https": 443}
 MAX_COOKIE_BYTES = 4096
+SECRETS_PATIENCE: dict[str, Any] = {"connect_timeout": 2, "read_timeout": 4, "retries": {"total_max_attempts": 2}}
 _PRINTABLE = re.compile(r"[!-~]+")
 
 
@@ -88,10 +90,12 @@ def _text(path: str, what: str) -> str:
 def _from_secret(name: str) -> Endpoint:
     """The endpoint in a secret of Secrets Manager: `{"url": "https://user:password@host:port", "ca": "<PEM>"?}`."""
     import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        document = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+        client = boto3.client("secretsmanager", config=Config(**SECRETS_PATIENCE))
+        document = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
         url, ca = document["url"], document.get("ca")
     except ClientError as error:
         raise _without_secret(str(error.response.get("Error", {}).get("Code", "")) or "unknown") from None
