@@ -143,8 +143,9 @@ def _transform(template: Path, parameters: Mapping[str, str]) -> tuple[dict[str,
         document = yaml_parse(template.read_text())
     except OSError as error:
         raise TemplateError(f"{template} cannot be read; run `make template` to write it.") from error
-    except yaml.YAMLError as error:
-        raise TemplateError(f"{template} is not valid YAML.") from error
+    except yaml.MarkedYAMLError as error:
+        where = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise TemplateError(f"{template} is not valid YAML{where}: {error.problem}.") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise TemplateError(f"{template} has no Resources.")
     files = _without_files(document)
@@ -227,7 +228,7 @@ def _routes(scope: Scope, names: Mapping[str, str]) -> Iterator[Route]:
                 if required - iam:
                     raise TemplateError(f"The route {method} {path} has an authorizer that is not AWS_IAM.")
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
-                rest = path == "/$default"  # how an imported OpenAPI document writes it
+                rest = path in ("$default", "/$default")  # the second is how an imported OpenAPI document writes it
                 at = "$default" if rest else path
                 yield Route("$default" if rest else verb, at, names[integrated[1]], bool(required))
 

@@ -202,6 +202,7 @@ class Host:
     def _exited(self, number: int, status: int) -> None:
         worker = self._workers.get(number) or self._leaving.get(number)
         if worker is not None:
+            self._end(worker)
             worker.exited(status)
 
     def _gone(self, worker: Worker) -> None:

@@ -1,0 +1,158 @@
+"""The template, as CloudFormation would see it."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.local.expand import Route, Stack, expand, from_json
+from infra.local.forks import python_path
+from infra.local.home import ROOT
+from infra.local.intrinsics import Scope, TemplateError, resolve
+
+
+@pytest.fixture
+def stack(template: Path) -> Stack:
+    return expand(template)
+
+
+def test_functions_have_their_settings_and_the_globals(stack: Stack) -> None:
+    functions = {function.id: function for function in stack.functions}
+
+    assert sorted(functions) == ["GetThing", "Rest", "Starter", "Task"]
+    thing = functions["GetThing"]
+    assert (thing.handler, thing.timeout_s, thing.memory_mb) == ("handlers.http", 29.0, 128)
+    assert functions["Rest"].timeout_s == 10.0
+    assert thing.arn == "arn:aws:lambda:us-east-1:000000000000:function:isthmus-GetThing"
+
+
+def test_the_environment_is_resolved_and_what_has_no_value_is_absent(stack: Stack) -> None:
+    environment = stack.functions[0].environment
+
+    assert environment == {
+        "ISTHMUS_TABLE": "isthmus-Table",
+        "ISTHMUS_BITCOIN_SECRET": "",
+        "MACHINES": "arn:aws:states:us-east-1:000000000000:stateMachine:isthmus",
+        "SHADE": "navy",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": "INFO",
+    }
+
+
+def test_routes_name_their_function_and_whether_callers_are_authenticated(stack: Stack) -> None:
+    assert set(stack.routes) == {
+        Route("GET", "/v1/things/{id}", "GetThing", iam=True),
+        Route("POST", "/v1/raise", "GetThing", iam=True),
+        Route("$default", "$default", "Rest", iam=True),
+    }
+
+
+def test_schedules_of_both_kinds_are_found_unless_they_are_disabled(stack: Stack) -> None:
+    found = {one.expression: one for one in stack.schedules}
+
+    assert sorted(found) == ["cron(0 12 * * ? *)", "rate(1 minute)"]
+    modern, rule = found["rate(1 minute)"], found["cron(0 12 * * ? *)"]
+    assert (modern.source, modern.target, modern.input) == (
+        "aws.scheduler",
+        "isthmus-Rest",
+        '{"source": "aws.scheduler"}',
+    )
+    assert (rule.source, rule.target, rule.input) == ("aws.events", "isthmus-Rest", None)
+
+
+def test_machines_have_their_substitutions_applied(stack: Stack) -> None:
+    (machine,) = stack.machines
+
+    assert machine.name == "isthmus-double"
+    assert machine.arn == "arn:aws:states:us-east-1:000000000000:stateMachine:isthmus-double"
+    assert machine.definition["States"]["Double"]["Resource"].endswith(":function:isthmus-Task")
+
+
+def test_parameters_can_be_given(template: Path) -> None:
+    stack = expand(template, {"SubnetIds": "subnet-1,subnet-2"})
+
+    assert stack.functions[0].environment["ABSENT"] == "inside"
+    assert "Nowhere" in {function.id for function in stack.functions}
+
+
+def test_another_process_can_expand_it_and_print_the_result(template: Path, stack: Stack) -> None:
+    command = [sys.executable, "-m", "infra.local.expand", str(template)]
+    printed = subprocess.run(command, env={"PYTHONPATH": python_path(ROOT)}, capture_output=True, check=True, text=True)
+
+    assert from_json(printed.stdout) == replace(
+        stack, functions=tuple(replace(one, environment=dict(one.environment)) for one in stack.functions)
+    )
+    with pytest.raises(TemplateError, match="no Resources"):
+        from_json(json.dumps({"error": "x has no Resources."}))
+
+
+def test_a_missing_template_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match="make"):
+        expand(tmp_path / "template.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("Resources:", "Resource:", "no Resources"),
+        ("Handler: handlers.task}", "Handler: handlers.task, Nonsense: 1}", "Nonsense"),
+        ("!FindInMap [Shades, !Ref Color, dark]", "!FindInMap [Shades, green, dark]", "green"),
+        ("!FindInMap [Shades, !Ref Color, dark]", '!ImportValue "x"', "Fn::ImportValue"),
+        ("!FindInMap [Shades, !Ref Color, dark]", "!Ref Nothing", "Nothing"),
+        ("double.asl.json", "missing.asl.json", "missing.asl.json"),
+        ("      Api:", "     Api:", "not valid YAML"),
+        (
+            "ScheduleExpression: rate(1 minute),",
+            "ScheduleExpression: rate(1 minute), ScheduleExpressionTimezone: Asia/Tokyo,",
+            "UTC",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_named(template: Path, old: str, new: str, complaint: str) -> None:
+    text = template.read_text()
+    old, new = (one if one in text else one.removeprefix("    ") for one in (old, new))
+    assert old in text
+    template.write_text(text.replace(old, new))
+
+    with pytest.raises(TemplateError, match=complaint):
+        expand(template)
+
+
+SCOPE = Scope(
+    stack="s",
+    parameters={"P": "p", "L": ["a", "b"]},
+    resources={
+        "B": {"Type": "AWS::S3::Bucket"},
+        "M": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"StateMachineName": "m"}},
+    },
+    conditions={"T": {"Fn::Equals": ["1", 1]}, "F": {"Fn::Not": [{"Condition": "T"}]}},
+    mappings={},
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ({"Ref": "P"}, "p"),
+        ({"Ref": "B"}, "s-B"),
+        ({"Ref": "M"}, "arn:aws:states:us-east-1:000000000000:stateMachine:m"),
+        ({"Fn::GetAtt": "B.Arn"}, "arn:aws:s3:::s-B"),
+        ({"Fn::GetAtt": ["M", "Name"]}, "m"),
+        ({"Fn::Sub": "${P}-${B.Arn}-${!P}-${AWS::Region}"}, "p-arn:aws:s3:::s-B-${P}-us-east-1"),
+        ({"Fn::Sub": ["${X}${P}", {"X": {"Ref": "B"}}]}, "s-Bp"),
+        ({"Fn::Join": [",", [{"Ref": "P"}, "q"]]}, "p,q"),
+        ({"Fn::Select": ["1", {"Ref": "L"}]}, "b"),
+        ({"Fn::Split": ["|", "a|b"]}, ["a", "b"]),
+        ({"Fn::If": ["T", "yes", "no"]}, "yes"),
+        ({"Fn::If": ["F", "yes", "no"]}, "no"),
+        ({"Fn::And": [{"Condition": "T"}, {"Condition": "F"}]}, False),
+        ({"Fn::Or": [{"Condition": "T"}, {"Condition": "F"}]}, True),
+        ([{"Ref": "AWS::NoValue"}, 1], [1]),
+        ({"a": {"Ref": "AWS::NoValue"}, "b": {"Condition": {"not": "one"}}}, {"b": {"Condition": {"not": "one"}}}),
+    ],
+)
+def test_intrinsic_functions_have_cloudformations_values(expression: object, value: object) -> None:
+    assert resolve(expression, SCOPE) == value
