@@ -88,7 +88,7 @@ TEMPLATE = """
           Variables:
             ISTHMUS_TABLE: !Ref Table
             ISTHMUS_BITCOIN_SECRET: !Ref Secret
-            MACHINES: !Sub "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}"
+            MACHINES: !Sub "arn:aws:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}"
             SHADE: !FindInMap [Shades, !Ref Color, dark]
             ABSENT: !If [InVpc, inside, !Ref "AWS::NoValue"]
     Resources:

@@ -44,9 +44,9 @@ def big(event: Any, context: Any) -> Any:
 
 
 def chatty(event: Any, context: Any) -> Any:
-    print("plain")
-    print('{"level": "INFO", "message": "structured"}')
-    print("to the error", file=sys.stderr)
+    sys.stdout.write("plain\n")
+    sys.stdout.write('{"level": "INFO", "message": "structured"}\n')
+    sys.stderr.write("to the error\n")
     return None
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -32,18 +33,15 @@ async def failure(host: Host, function: str, event: Any) -> tuple[str | None, An
     return outcome.error, json.loads(outcome.payload)
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").exists() else True
-
-
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(10):
-        while alive(pid):
-            await asyncio.sleep(0.01)
+    """Wait until the process has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended, _, _ = await asyncio.to_thread(select.select, [descriptor], [], [], 10)
+    os.close(descriptor)
+    assert ended
 
 
 def test_a_handler_gets_its_event_and_a_real_context(host_of: HostOf) -> None:
@@ -231,9 +229,9 @@ def test_a_killed_fork_server_is_replaced(host_of: HostOf) -> None:
     async def story() -> None:
         async with host_of("good", "slow") as host:
             pid = (await result(host, "good", {}))["pid"]
+            await result(host, "slow", {"seconds": 0})
             waiting = asyncio.create_task(failure(host, "slow", {}))
-            while not host.status()[1]["busy"]:
-                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
             forks = host._forks.pid
             assert forks is not None
             os.kill(forks, signal.SIGKILL)
@@ -246,12 +244,11 @@ def test_a_killed_fork_server_is_replaced(host_of: HostOf) -> None:
 
 def test_closing_ends_every_worker_and_tells_whoever_waits(host_of: HostOf) -> None:
     async def story() -> None:
-        async with host_of("slow", "good", limits=Limits(per_function=1)) as host:
-            pid = (await result(host, "good", {}))["pid"]
+        async with host_of("slow", limits=Limits(per_function=1)) as host:
+            pid = (await result(host, "slow", {"seconds": 0}))["pid"]
             busy = asyncio.create_task(failure(host, "slow", {}))
             queued = asyncio.create_task(failure(host, "slow", {}))
-            while not host.status()[0]["busy"]:
-                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
         assert (await busy)[0] == "Runtime.ExitError"
         assert (await queued)[0] == "Lambda.ServiceException"
         await gone(pid)
