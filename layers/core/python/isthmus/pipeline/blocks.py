@@ -80,22 +80,22 @@ def read_blocks(blocks: Sequence[tuple[bytes, bytes]]) -> Columns:
     """
     import numpy as np
 
-    raw, spent = b"".join(block for block, _ in blocks), b"".join(outputs for _, outputs in blocks)
-    scan, spends = _Scan(), _SpentScan()
+    raw, spent = b"".join(block for block, _ in blocks), b"".join(spends for _, spends in blocks)
+    scan, spent_scan = _Scan(), _SpentScan()
     try:
-        for block, outputs in blocks:
+        for block, spends in blocks:
             _scan(raw, scan, scan.ends[-1] + len(block))
-            _scan_spent(spent, spends, spends.end + len(outputs))
+            _scan_spent(spent, spent_scan, spent_scan.end + len(spends))
     except IndexError as error:
         raise _broken("end too early") from error
     counts, inputs, outputs = (np.array(column, np.int64) for column in (scan.counts, scan.inputs, scan.outputs))
-    coinbases, spent_counts = np.cumsum(counts) - counts, np.array(spends.outputs, np.int64)
+    coinbases, spent_counts = np.cumsum(counts) - counts, np.array(spent_scan.outputs, np.int64)
     expected = inputs.copy()
     expected[coinbases] = 0
-    if spends.counts != scan.counts or not np.array_equal(spent_counts, expected):
+    if spent_scan.counts != scan.counts or not np.array_equal(spent_counts, expected):
         raise _broken("and the outputs they spend do not belong together")
     made_sat, made_types = _outputs_at(raw, scan.output_offsets)
-    spent_sat, spent_types = _outputs_at(spent, spends.offsets)
+    spent_sat, spent_types = _outputs_at(spent, spent_scan.offsets)
     output_sat = _sums(made_sat, outputs)
     fee_sat = _sums(spent_sat, spent_counts) - output_sat
     fee_sat[coinbases] = 0
