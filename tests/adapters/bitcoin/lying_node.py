@@ -86,6 +86,16 @@ def envelope(**fields: Any) -> Act:
     return lambda handler: handler.json({"result": 1, "error": None, "id": handler.asked["id"]} | fields)
 
 
+def written(result_text: str) -> Act:
+    """The right answer with a result in these very characters."""
+
+    def act(handler: Handler) -> None:
+        text = f'{{"error": null, "id": {handler.asked["id"]}, "result": {result_text}}}'
+        handler.answer(200, "application/json; charset=utf-8", text.encode())
+
+    return act
+
+
 def error(code: Any, status: int = 500) -> Act:
     """A refusal with this code and a text that must never get out."""
     refusal = {"code": code, "message": FOREIGN}

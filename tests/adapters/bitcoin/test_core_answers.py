@@ -24,6 +24,7 @@ from tests.adapters.bitcoin.lying_node import (
     result,
     status,
     too_many_headers,
+    written,
 )
 
 Connect = Callable[..., BitcoinCore]
@@ -45,9 +46,10 @@ MATRIX: list[tuple[str, Act, type[Failure], str]] = [
     ("answers no JSON", body(b"hunter2-from-the-node"), Unavailable, "bitcoin/nonsense"),
     ("answers half a document", body(b'{"result": 1,'), Unavailable, "bitcoin/nonsense"),
     ("answers bytes that are no text", body(b"\xff\xfe\xfa"), Unavailable, "bitcoin/nonsense"),
-    ("answers NaN", body(b'{"result": NaN, "error": null, "id": 1}'), Unavailable, "bitcoin/nonsense"),
-    ("answers a nest", body(b"[" * 100_000), Unavailable, "bitcoin/nonsense"),
-    ("answers a huge number", body(b'{"result": ' + b"9" * 5000 + b"}"), Unavailable, "bitcoin/nonsense"),
+    ("answers NaN", written("NaN"), Unavailable, "bitcoin/nonsense"),
+    ("answers a nest", written("[" * 100_000 + "]" * 100_000), Unavailable, "bitcoin/nonsense"),
+    ("answers a huge number", written("9" * 5000), Unavailable, "bitcoin/nonsense"),
+    ("refuses another question", envelope(id=-7, error={"code": -8}), Unavailable, "bitcoin/nonsense"),
     ("answers nothing", body(b""), Unavailable, "bitcoin/nonsense"),
     ("answers null", body(b"null"), Unavailable, "bitcoin/nonsense"),
     ("answers a list", body(b"[]"), Unavailable, "bitcoin/nonsense"),
@@ -96,11 +98,7 @@ def test_each_answer_of_a_node_that_lies_becomes_one_failure_in_our_own_words(
 
 
 def test_amounts_arrive_as_decimal_to_the_last_digit(lying: Serve, connect: Connect) -> None:
-    def precise(handler: Handler) -> None:
-        text = f'{{"result": [20999999.97690000, 0.1], "error": null, "id": {handler.asked["id"]}}}'
-        handler.answer(200, "application/json; charset=utf-8", text.encode())
-
-    answer = connect(lying(precise).url()).call("getbalance")
+    answer = connect(lying(written("[20999999.97690000, 0.1]")).url()).call("getbalance")
     assert answer == [Decimal("20999999.97690000"), Decimal("0.1")]
     assert str(answer[0]) == "20999999.97690000"
 
@@ -148,8 +146,9 @@ def test_one_error_fails_the_batch_with_its_code(lying: Serve, connect: Connect)
         lambda h: h.json({"id": h.asked[0]["id"], "result": 1, "error": None}),
         lambda h: h.json([{"id": h.asked[0]["id"], "result": 1}] * 2),
         lambda h: h.json([1, 2]),
+        lambda h: h.json([*({"id": one["id"], "result": 1} for one in h.asked), {"id": -1, "result": 1}]),
     ],
-    ids=["too short", "no list", "one answer twice", "no objects"],
+    ids=["too short", "no list", "one answer twice", "no objects", "too long"],
 )
 def test_a_batch_answered_in_another_shape_is_nonsense(lying: Serve, connect: Connect, act: Act) -> None:
     with pytest.raises(Unavailable) as caught:

@@ -1,5 +1,6 @@
 """How BitcoinCore uses its connections: deadlines, repetition, idleness, threads, processes."""
 
+import json
 import os
 import socket
 import threading
@@ -9,10 +10,21 @@ from typing import Any
 
 import pytest
 
-from isthmus.bitcoin.adapters.core import BitcoinCore
-from isthmus.bitcoin.adapters.wire import Wire
+from isthmus.bitcoin.adapters.core import MAX_IDLE, BitcoinCore
 from isthmus.failure import Failure, NotFound, Unavailable
-from tests.adapters.bitcoin.lying_node import GENESIS, Act, Handler, Serve, drip, error, hang_up, never, result, status
+from tests.adapters.bitcoin.lying_node import (
+    GENESIS,
+    Act,
+    Handler,
+    Serve,
+    bare,
+    drip,
+    error,
+    hang_up,
+    never,
+    result,
+    status,
+)
 
 Connect = Callable[..., BitcoinCore]
 
@@ -148,9 +160,35 @@ def test_a_child_process_does_not_use_its_parents_connections(lying: Serve, conn
 
 
 def test_no_more_idle_connections_are_kept_than_the_limit(lying: Serve, connect: Connect) -> None:
-    bitcoin = connect(lying().url())
-    wires = [Wire(bitcoin._current(), 100) for _ in range(8)]
-    bitcoin._idle.extend(wires)
-    bitcoin._idle.pop()
-    bitcoin.call("getblockcount")
-    assert len(bitcoin._idle) <= 8
+    together = threading.Barrier(MAX_IDLE + 3)
+
+    def answer_together(handler: Handler) -> None:
+        together.wait(10)
+        result(1)(handler)
+
+    node = lying(answer_together)
+    bitcoin = connect(node.url())
+    with ThreadPoolExecutor(MAX_IDLE + 3) as pool:
+        list(pool.map(lambda _: bitcoin.call("getblockcount"), range(MAX_IDLE + 3)))
+    assert node.connections == MAX_IDLE + 3
+    assert len(bitcoin._idle) == MAX_IDLE
+
+
+@pytest.mark.parametrize("act", [never, bare(length=1 << 40, sent=b"{"), drip], ids=["silent", "too long", "dripping"])
+def test_a_connection_with_an_answer_still_on_it_is_never_used_again(lying: Serve, connect: Connect, act: Act) -> None:
+    node = lying(act, result(5))
+    bitcoin = connect(node.url())
+    with pytest.raises(Unavailable):
+        bitcoin.call("getblockcount", deadline_s=0.2)
+    assert bitcoin._idle == []
+    assert bitcoin.call("getblockcount") == 5
+
+
+def test_a_connection_that_the_node_says_it_closes_is_not_kept(lying: Serve, connect: Connect) -> None:
+    def last_words(handler: Handler) -> None:
+        text = json.dumps({"result": 3, "error": None, "id": handler.asked["id"]}).encode()
+        bare(length=len(text), sent=text)(handler)
+
+    bitcoin = connect(lying(last_words).url())
+    assert bitcoin.call("getblockcount") == 3
+    assert bitcoin._idle == []
