@@ -75,12 +75,16 @@ def calling(functions: Functions) -> Invoke:
 
 
 class Time:
-    """A clock that only sleeping moves; a sleep of so many seconds as are in `endless` never ends."""
+    """A clock that only sleeping moves.
+
+    A sleep of so many seconds as are in `endless` never ends; in every other one the machine is suspended `lost_ms`.
+    """
 
     def __init__(self) -> None:
         self.ms = 1_767_225_600_000  # 2026-01-01T00:00:00Z
         self.slept: list[float] = []
         self.endless: set[float] = set()
+        self.lost_ms = 0
         self._awaited: list[tuple[float, asyncio.Event]] = []
 
     def now_ms(self) -> int:
@@ -93,7 +97,7 @@ class Time:
                 event.set()
         if seconds in self.endless:
             await asyncio.Event().wait()
-        self.ms += round(seconds * 1000)
+        self.ms += round(seconds * 1000) + self.lost_ms
 
     async def asked_for(self, seconds: float) -> None:
         """Wait until somebody sleeps for so long."""

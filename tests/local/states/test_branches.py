@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.states.conftest import Runner
+from tests.local.states.conftest import Opened, Runner
 from tests.local.states.machines import BrokenError, alone, chain, distributed, mapped, task
 
 ECHO = {"echo": lambda payload: payload}
@@ -37,7 +37,7 @@ def test_the_result_of_a_parallel_state_is_filtered_like_any_other(run: Runner) 
     assert run(definition, {"n": 5}).output == {"n": 5, "out": {"b": 2}}
 
 
-def test_a_branch_that_fails_stops_the_others(run: Runner) -> None:
+def test_a_branch_that_fails_stops_the_others(opened: Opened) -> None:
     ends = []
 
     async def slow(_: Any) -> None:
@@ -46,9 +46,15 @@ def test_a_branch_that_fails_stops_the_others(run: Runner) -> None:
         finally:
             ends.append("stopped")
 
-    branches = [chain(A=task("slow")), chain(B={"Type": "Fail", "Error": "E", "Cause": "why"})]
-    ended = run(alone("Parallel", Branches=branches), {}, {"slow": slow})
-    assert (ended.status, ended.error, ended.cause, ends) == ("FAILED", "E", "why", ["stopped"])
+    async def scenario() -> None:
+        branches = [chain(A=task("slow")), chain(B={"Type": "Fail", "Error": "E", "Cause": "why"})]
+        async with opened({"slow": slow}) as engine:
+            engine.register("m", alone("Parallel", Branches=branches))
+            await engine.start("m", "one", {})
+            ended = await engine.wait("m", "one")
+            assert (ended.status, ended.error, ended.cause, ends) == ("FAILED", "E", "why", ["stopped"])
+
+    asyncio.run(scenario())
 
 
 def test_a_parallel_state_catches_what_its_branches_do_not(run: Runner) -> None:
@@ -119,6 +125,17 @@ def test_no_more_iterations_run_at_once_than_are_allowed(run: Runner, fields: di
     processor = distributed(chain(I=task("count")))
     assert run(mapped(processor, **fields), {"items": [0] * 60, "n": 5}, {"count": count}).status == "SUCCEEDED"
     assert most == at_once
+
+
+def test_a_map_stops_when_its_outputs_are_too_large_together(run: Runner) -> None:
+    calls = []
+
+    def much(payload: int) -> str:
+        calls.append(payload)
+        return "x" * 100_000
+
+    ended = run(mapped(chain(I=task("much")), MaxConcurrency=1), {"items": list(range(10))}, {"much": much})
+    assert (ended.error, calls) == ("States.DataLimitExceeded", [0, 1, 2])
 
 
 def test_an_iteration_that_fails_fails_the_map(run: Runner) -> None:

@@ -3,6 +3,7 @@ import fcntl
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,36 @@ def test_ended_executions_are_forgotten_after_ninety_days(opened: Opened, time: 
     asyncio.run(scenario())
 
 
+def test_a_map_that_has_ended_leaves_one_step_in_the_journal(opened: Opened, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        gate = Gate()
+        async with opened({"gate": gate}) as engine:
+            engine.register("m", chain(M={"Type": "Map", "Iterator": chain(I={"Type": "Pass"})}, A=task("gate")))
+            await engine.start("m", "one", [1, 2, 3])
+            await gate.entered.wait()
+
+    asyncio.run(scenario())
+    with closing(sqlite3.connect(tmp_path / "states.db")) as database:
+        assert database.execute("SELECT place, output FROM step").fetchall() == [("0", "[1,2,3]")]
+
+
+def test_closing_while_an_execution_is_started_keeps_it_for_later(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with opened() as engine:
+            engine.register("m", PASS)
+            starting = asyncio.ensure_future(engine.start("m", "one", 7))
+            await asyncio.sleep(0)
+        assert await starting is True
+        async with opened() as engine:
+            await engine.resume()
+            assert (await engine.wait("m", "one")).output == 7
+
+    asyncio.run(scenario())
+    assert caplog.text == ""
+
+
 def test_an_ended_execution_leaves_no_steps_in_the_journal(opened: Opened, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened({"f": lambda payload: payload}) as engine:
@@ -284,9 +315,8 @@ def test_an_ended_execution_leaves_no_steps_in_the_journal(opened: Opened, tmp_p
             await engine.wait("m", "one")
 
     asyncio.run(scenario())
-    with sqlite3.connect(tmp_path / "states.db") as database:
+    with closing(sqlite3.connect(tmp_path / "states.db")) as database:
         assert database.execute("SELECT count(*) FROM step").fetchone() == (0,)
-    database.close()
 
 
 def test_events_are_on_the_disk_a_moment_later_without_a_finished_state(tmp_path: Path) -> None:
@@ -364,8 +394,10 @@ def test_a_journal_that_cannot_be_written_stops_the_execution_until_it_can(
             described = engine.describe("m", "one")
             assert described is not None
             assert described.status == "RUNNING"
-        assert "waits for a restart" in caplog.text
-        rename("gone", "step")
+            assert "waits for a restart" in caplog.text
+            rename("gone", "step")
+            await engine.start("m", "two", 8)
+            assert (await engine.wait("m", "two")).output == 8
         async with opened({"gate": gate}) as engine:
             await engine.resume()
             assert (await engine.wait("m", "one")).output == 7

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.local.states import Execution
-from tests.local.states.conftest import Runner
+from tests.local.states.conftest import Opened, Runner
 from tests.local.states.machines import BrokenError, Time, TransientError, alone, chain, mapped, task
 
 
@@ -176,7 +176,7 @@ def test_a_name_in_a_catcher_matches_what_aws_says(run: Runner, name: str, match
         assert (ended.status, ended.error) == ("FAILED", error)
 
 
-def test_a_task_that_takes_too_long_times_out_and_is_cancelled(run: Runner, time: Time) -> None:
+def test_a_task_that_takes_too_long_times_out_and_is_cancelled(opened: Opened, time: Time) -> None:
     ends = []
 
     async def slow(_: Any) -> None:
@@ -185,8 +185,14 @@ def test_a_task_that_takes_too_long_times_out_and_is_cancelled(run: Runner, time
         finally:
             ends.append("cancelled")
 
-    ended = run(chain(A=task("slow", TimeoutSecondsPath="$.t")), {"t": 9}, {"slow": slow})
-    assert (ended.status, ended.error, ends) == ("FAILED", "States.Timeout", ["cancelled"])
+    async def scenario() -> None:
+        async with opened({"slow": slow}) as engine:
+            engine.register("m", chain(A=task("slow", TimeoutSecondsPath="$.t")))
+            await engine.start("m", "one", {"t": 9})
+            ended = await engine.wait("m", "one")
+            assert (ended.status, ended.error, ends) == ("FAILED", "States.Timeout", ["cancelled"])
+
+    asyncio.run(scenario())
     assert time.slept == [9]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.local.states.cases import CASES, FLAKY, FUNCTIONS, MOTO_IS_WRONG, Case
+from tests.local.states.cases import CASES, FLAKY, FUNCTIONS, Case
 from tests.local.states.conftest import Runner
 from tests.local.states.machines import FunctionFailedError, payload_of
+from tests.local.states.wrong import MOTO_IS_WRONG
 
 Ended = dict[str, Any]
 """Status, output and error, and the cause if it is the task's own."""

@@ -94,22 +94,32 @@ def test_branches_are_remembered_one_by_one(opened: Opened) -> None:
     asyncio.run(scenario())
 
 
-def test_a_retry_of_a_parallel_state_does_not_take_the_failed_attempt_for_finished(opened: Opened) -> None:
+def test_a_retry_of_a_parallel_state_does_not_take_the_failed_attempt_for_finished(opened: Opened, time: Time) -> None:
     async def scenario() -> None:
-        power = Power(late=1)
-        attempts: list[int] = []
+        time.endless = {5}
+        calls: list[str] = []
 
         def flaky(payload: Any) -> Any:
-            attempts.append(1)
-            if len(attempts) == 1:
+            calls.append("flaky")
+            if calls.count("flaky") == 1:
                 raise TransientError
             return payload
 
-        branches = [chain(A=task("early")), chain(W={"Type": "Wait", "Seconds": 1}, B=task("flaky"), C=task("late"))]
-        definition = alone("Parallel", Branches=branches, Retry=[{"ErrorEquals": ["TransientError"]}])
-        functions = {"early": power.function("early"), "late": power.function("late"), "flaky": flaky}
-        assert (await interrupted(opened, definition, 7, power, functions)).output == [7, 7]
-        assert (power.count("early"), len(attempts), power.count("late")) == (2, 2, 2)
+        def early(payload: Any) -> Any:
+            calls.append("early")
+            return payload
+
+        branches = [chain(A=task("early")), chain(W={"Type": "Wait", "Seconds": 1}, B=task("flaky"))]
+        retry = [{"ErrorEquals": ["TransientError"], "IntervalSeconds": 5}]
+        async with opened({"early": early, "flaky": flaky}) as engine:
+            engine.register("m", alone("Parallel", Branches=branches, Retry=retry))
+            await engine.start("m", "one", 7)
+            await time.asked_for(5)
+        time.endless.clear()
+        async with opened({"early": early, "flaky": flaky}) as engine:
+            await engine.resume()
+            assert (await engine.wait("m", "one")).output == [7, 7]
+        assert calls == ["early", "flaky", "early", "flaky"]
 
     asyncio.run(scenario())
 
@@ -184,16 +194,34 @@ def test_retries_are_counted_across_a_restart_and_their_pause_goes_on(opened: Op
 
 def test_the_time_of_a_machine_is_counted_from_its_start(opened: Opened, time: Time) -> None:
     async def scenario() -> None:
-        time.endless = {50, 30, 1000}
-        definition = {**alone("Wait", Seconds=1000), "TimeoutSeconds": 50}
+        time.endless = {50, 60}
         async with opened() as engine:
-            engine.register("m", definition)
+            engine.register("m", {**alone("Wait", Seconds=1000), "TimeoutSeconds": 50})
             await engine.start("m", "one", {})
-            await time.asked_for(50)
-        time.ms += 60_000
+            await time.asked_for(60)
+        time.ms += 30_000
+        time.endless = {60}
         async with opened() as engine:
             await engine.resume()
-            assert (await engine.wait("m", "one")).status == "TIMED_OUT"
+            ended = await engine.wait("m", "one")
+            assert (ended.status, ended.stopped_ms) == ("TIMED_OUT", ended.started_ms + 50_000)
+
+    asyncio.run(scenario())
+
+
+def test_the_events_of_a_child_are_counted_across_a_restart(opened: Opened) -> None:
+    async def scenario() -> None:
+        power = Power(f=8)
+        functions = {"f": power.function("f")}
+        loop = distributed(chain(A={"Type": "Pass"}, B=task("f", Next="A")))
+        async with opened(functions, max_events=60) as engine:
+            engine.register("m", mapped(loop))
+            await engine.start("m", "one", {"items": [1]})
+            await power.failed.wait()
+        async with opened(functions, max_events=60) as engine:
+            await engine.resume()
+            assert (await engine.wait("m", "one")).error == "States.ExceedToleratedFailureThreshold"
+        assert power.count("f") < 15  # ten turns without a restart, eight and ten if nothing were counted
 
     asyncio.run(scenario())
 

@@ -170,6 +170,14 @@ def test_a_wait_state_waits(run: Runner, time: Time, fields: dict[str, Any], sle
     assert time.slept == slept
 
 
+def test_a_wait_does_not_get_longer_when_the_machine_is_suspended(run: Runner, time: Time) -> None:
+    time.lost_ms = 3_600_000
+    start = time.ms
+    assert succeeded(run(alone("Wait", Seconds=7200))) == {}
+    assert time.slept == [60, 60]
+    assert time.ms - start == 7_320_000
+
+
 @pytest.mark.parametrize("fields", [{"SecondsPath": "$.t"}, {"SecondsPath": "$.no"}, {"TimestampPath": "$.s"}])
 def test_a_wait_for_nonsense_is_a_runtime_error(run: Runner, fields: dict[str, str]) -> None:
     assert run(alone("Wait", **fields), {"s": -1, "t": "soon"}).error == "States.Runtime"
