@@ -8,7 +8,7 @@ decoded, `rawQueryString` is not, and an answer without `statusCode` is passed o
 import base64
 import binascii
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -63,14 +63,15 @@ def event(request: HttpRequest, match: Match, request_id: str, now: float | None
     """The event of payload format 2.0; the caller of a route with AWS_IAM is `user/local`."""
     now = time.time() if now is None else now
     headers, cookies = _headers(request)
+    headers["x-amzn-trace-id"] = f"Root=1-{int(now):08x}-{request_id.replace('-', '')[:24]}"
     route = match.route
     key = "$default" if route.path == "$default" else f"{route.method} {route.path}"
-    host = headers.get("host", "")
+    host, _ = _host(headers)
     context: dict[str, Any] = {
         "accountId": ACCOUNT,
         "apiId": API_ID,
-        "domainName": host.partition(":")[0],
-        "domainPrefix": host.partition(":")[0].partition(".")[0],
+        "domainName": host,
+        "domainPrefix": host.partition(".")[0],
         "http": {
             "method": request.method,
             "path": request.path,
@@ -161,8 +162,15 @@ def _headers(request: HttpRequest) -> tuple[dict[str, str], list[str]]:
     headers.setdefault("content-length", str(len(request.body)))
     headers["x-forwarded-for"] = request.client
     headers["x-forwarded-proto"] = "http"
-    headers["x-forwarded-port"] = headers.get("host", "").rpartition(":")[2]
+    headers["x-forwarded-port"] = _host(headers)[1]
     return headers, cookies
+
+
+def _host(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The host's name and port."""
+    host = headers.get("host", "")
+    name, _, port = host.rpartition(":")
+    return (name, port) if port.isdigit() else (host, "80")
 
 
 def _query(raw: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from infra.local.events import HttpResponse
 from isthmus.failure import Failure, Forbidden, Malformed, TooLarge
 
+MAX_HEADER_BYTES = 10_240  # as API Gateway's quota for HTTP APIs
 _HOST = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?")
 _OWN_SITE = (b"same-origin", b"none")
 _LONGEST_LENGTH = 12
@@ -19,6 +20,8 @@ _LONGEST_LENGTH = 12
 def refusal(headers: Iterable[tuple[bytes, bytes]]) -> Failure | None:
     """Why a request with these headers is refused, or None when it may pass."""
     pairs = list(headers)
+    if sum(len(name) + len(value) for name, value in pairs) > MAX_HEADER_BYTES:
+        return TooLarge(f"The headers have more than {MAX_HEADER_BYTES} bytes.", next_step="Send fewer headers.")
     given = dict(pairs)
     host = given.get(b"host", b"")
     if not _HOST.fullmatch(host) or sum(name == b"host" for name, _ in pairs) > 1:
@@ -45,22 +48,23 @@ async def read_body(
 
     Raises:
         TooLarge: it is longer than `limit` bytes; a declared length is enough to refuse it.
+        Malformed: the caller hung up before it was whole.
     """
     declared = next((value for name, value in headers if name == b"content-length"), b"0")
-    if len(declared) > _LONGEST_LENGTH or int(declared) > limit:
+    if not declared.isdigit() or len(declared) > _LONGEST_LENGTH or int(declared) > limit:
         raise _too_large(limit)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body"):
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
+        if message["type"] != "http.request":
+            raise Malformed("The request ended before its body was whole.", next_step="Send it again.")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
+        more = message.get("more_body", False)
         if size > limit:
             raise _too_large(limit)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -252,7 +252,10 @@ async def _expanded(template: Path) -> Stack:
         TemplateError: the template cannot be understood.
     """
     command = [sys.executable, "-m", "infra.local.expand", str(template)]
-    environment = os.environ | {"PYTHONPATH": python_path(ROOT)}
+    mine = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    }  # no profile of the user's
+    environment = mine | {"PYTHONPATH": python_path(ROOT)}
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
     if process.returncode != 0:

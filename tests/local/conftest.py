@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.expand import Function
+from infra.local.expand import Function, Stack, expand
 from infra.local.home import ROOT
 from infra.local.host import Host, Limits
 
@@ -55,11 +55,21 @@ def host_of(tmp_path: Path) -> StartHost:
 
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
-    """A template of the product's shape whose functions are tests/local/handlers.py."""
-    (tmp_path / "double.asl.json").write_text(
+    """A template of the product's shape whose functions are tests/local/handlers.py; the test may change it."""
+    return written_template(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """What the unchanged template expands to."""
+    return expand(written_template(tmp_path_factory.mktemp("template")))
+
+
+def written_template(folder: Path) -> Path:
+    (folder / "double.asl.json").write_text(
         '{"StartAt": "Double", "States": {"Double": {"Type": "Task", "Resource": "${Task}", "End": true}}}'
     )
-    path = tmp_path / "template.yaml"
+    path = folder / "template.yaml"
     path.write_text(textwrap.dedent(TEMPLATE))
     return path
 

@@ -11,6 +11,7 @@ from infra.local.routes import Match
 
 THINGS = Match(Route("GET", "/v1/things/{id}", "GetThing", iam=True), {"id": "a b"})
 NOON = 1_583_348_638.390
+REQUEST_ID = "01234567-89ab-4def-8123-456789abcdef"
 
 
 def request(**changes: Any) -> HttpRequest:
@@ -41,7 +42,7 @@ def test_a_whole_event_is_what_api_gateway_sends() -> None:
         client="127.0.0.1",
     )
 
-    assert event(asked, THINGS, "the-id", NOON) == {
+    assert event(asked, THINGS, REQUEST_ID, NOON) == {
         "version": "2.0",
         "routeKey": "GET /v1/things/{id}",
         "rawPath": "/v1/things/a b",
@@ -56,6 +57,7 @@ def test_a_whole_event_is_what_api_gateway_sends() -> None:
             "x-forwarded-for": "127.0.0.1",
             "x-forwarded-proto": "http",
             "x-forwarded-port": "8080",
+            "x-amzn-trace-id": "Root=1-5e5ffb9e-0123456789ab4def81234567",
         },
         "queryStringParameters": {"p": "1,2", "q": "a b&", "flag": ""},
         "pathParameters": {"id": "a b"},
@@ -82,7 +84,7 @@ def test_a_whole_event_is_what_api_gateway_sends() -> None:
                 "sourceIp": "127.0.0.1",
                 "userAgent": "tester",
             },
-            "requestId": "the-id",
+            "requestId": REQUEST_ID,
             "routeKey": "GET /v1/things/{id}",
             "stage": "$default",
             "time": "04/Mar/2020:19:03:58 +0000",

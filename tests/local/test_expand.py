@@ -14,11 +14,6 @@ from infra.local.home import ROOT
 from infra.local.intrinsics import Scope, TemplateError, resolve
 
 
-@pytest.fixture
-def stack(template: Path) -> Stack:
-    return expand(template)
-
-
 def test_functions_have_their_settings_and_the_globals(stack: Stack) -> None:
     functions = {function.id: function for function in stack.functions}
 

@@ -14,6 +14,7 @@ from infra.local.gateway import App, gateway
 from infra.local.outcome import Outcome
 
 ROUTES = [Route("GET", "/v1/things/{id}", "GetThing", iam=True), Route("POST", "/v1/things", "MakeThing", iam=True)]
+HUNG_UP = b"the caller hung up"
 HOST = (b"host", b"127.0.0.1:8080")
 
 
@@ -67,7 +68,10 @@ def get(
         "client": ("127.0.0.1", 50_000),
     }
     coming = [
-        {"type": "http.request", "body": part, "more_body": place < len(parts)} for place, part in enumerate(parts, 1)
+        {"type": "http.request", "body": part, "more_body": place < len(parts)}
+        if part is not HUNG_UP
+        else {"type": "http.disconnect"}
+        for place, part in enumerate(parts, 1)
     ]
     sent: list[MutableMapping[str, Any]] = []
 
@@ -160,6 +164,19 @@ def test_a_body_over_ten_megabytes_is_refused_by_its_length_and_by_its_size() ->
         get(app, "/v1/things", method="POST", headers=[HOST], body=[piece] * 11),
     ):
         assert (got.problem["status"], got.problem["message"]) == (413, "Request Entity Too Large")
+
+
+def test_a_caller_that_hangs_up_halfway_invokes_nothing() -> None:
+    played = Played()
+
+    got = get(gateway(ROUTES, played.invoke), "/v1/things", method="POST", body=[b"{", HUNG_UP])
+
+    assert got.status == 400
+    assert played.asked == []
+
+
+def test_headers_over_ten_kilobytes_are_refused() -> None:
+    assert get(gateway(ROUTES, Played().invoke), headers=[HOST, (b"x", b"y" * 10_240)]).status == 413
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import json
 import os
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from infra.local.expand import Function
+from infra.local.forks import python_path
 from infra.local.home import ROOT
 from infra.local.host import Host, Limits
 from infra.local.logs import read
@@ -254,6 +257,38 @@ def test_closing_ends_every_worker_and_tells_whoever_waits(host_of: HostOf) -> N
         await gone(pid)
 
     asyncio.run(story())
+
+
+ORPHANS = """
+import asyncio, json, os, sys
+from pathlib import Path
+from infra.local.expand import Function
+from infra.local.home import ROOT
+from infra.local.host import Host
+
+async def main():
+    good = Function("good", "good", "arn", "handlers.good", 10.0, 128, {}, None)
+    environment = {"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": sys.argv[2]}
+    host = Host([good], lambda _: environment, root=ROOT, log=Path(sys.argv[1]))
+    await host.start()
+    outcome = await host.invoke("good", b"{}")
+    print(json.loads(outcome.payload)["pid"], host._forks.pid, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_host_leaves_no_process_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ORPHANS, str(tmp_path / "functions.log"), str(Path(__file__).parent)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": python_path(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as host:
+        assert host.stdout is not None
+        pids = [int(word) for word in host.stdout.readline().split()]
+        host.kill()
+    assert len(pids) == 2
+    for pid in pids:
+        asyncio.run(gone(pid))
 
 
 def test_what_functions_print_is_in_the_log_with_their_name(host_of: HostOf, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from infra.local.timetable import ExpressionError, next_due, parse
 
-MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-WEEKDAYS = "SUN MON TUE WED THU FRI SAT".split()
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 
 def moment(text: str) -> datetime:
@@ -112,24 +112,30 @@ def fits(field: str, value: int, low: int, names: list[str]) -> bool:
 
 def day_fits(day_of_month: str, day_of_week: str, day: datetime) -> bool:
     """Whether a day fits, by the definitions of L, W and #."""
-    length = calendar.monthrange(day.year, day.month)[1]
+    return day_of_month_fits(day_of_month, day) if day_of_week == "?" else day_of_week_fits(day_of_week, day)
+
+
+def day_of_month_fits(field: str, day: datetime) -> bool:
+    if field == "L":
+        return (day + timedelta(days=1)).day == 1
+    if field.endswith("W"):
+        wanted, length = int(field[:-1]), calendar.monthrange(day.year, day.month)[1]
+        working = [d for d in range(1, length + 1) if calendar.weekday(day.year, day.month, d) < 5]
+        return wanted <= length and day.day == min(working, key=lambda d: abs(d - wanted))
+    return fits(field, day.day, 1, [])
+
+
+def day_of_week_fits(field: str, day: datetime) -> bool:
     weekday = day.isoweekday() % 7 + 1
-    if day_of_week == "?":
-        if day_of_month == "L":
-            return (day + timedelta(days=1)).day == 1
-        if day_of_month.endswith("W"):
-            wanted = int(day_of_month[:-1])
-            working = [d for d in range(1, length + 1) if calendar.weekday(day.year, day.month, d) < 5]
-            return wanted <= length and day.day == min(working, key=lambda d: abs(d - wanted))
-        return fits(day_of_month, day.day, 1, [])
-    if "#" in day_of_week:
-        which, nth = day_of_week.split("#")
+    if "#" in field:
+        which, nth = field.split("#")
         return fits(which, weekday, 1, WEEKDAYS) and (day.day - 1) // 7 + 1 == int(nth)
-    if day_of_week == "L":
+    if field == "L":
         return weekday == 7
-    if day_of_week.endswith("L"):
-        return fits(day_of_week[:-1], weekday, 1, WEEKDAYS) and day.day + 7 > length
-    return fits(day_of_week, weekday, 1, WEEKDAYS)
+    if field.endswith("L"):
+        last = (day + timedelta(days=7)).month != day.month
+        return fits(field[:-1], weekday, 1, WEEKDAYS) and last
+    return fits(field, weekday, 1, WEEKDAYS)
 
 
 def minutes_that_fit(fields: list[str], start: datetime, days: int) -> Iterator[datetime]:
