@@ -77,5 +77,5 @@ def merged(manifest: Manifest, added: Iterable[Segment], retract: Collection[str
                 next_step="Nothing to do: the next reconciliation collects what moved.",
                 code="pipeline/chain-moved",
             )
-    gone = [s.id for s in manifest.segments if s.id in retract and s not in segments]
+    gone = [s.id for s in manifest.segments if s.id in retract and s.id not in new]
     return replace(manifest, segments=segments, retracted=(*manifest.retracted, *gone)[-KEPT_RETRACTIONS:])
