@@ -44,7 +44,7 @@ $(BIN)/.run: requirements/bootstrap.txt requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(BIN)/.dev: $(BIN)/.run requirements/dev.txt

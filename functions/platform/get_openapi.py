@@ -24,6 +24,6 @@ class OpenApi(Response):
 
 
 @operation("GET /v1/openapi.json", effect=Effect.READ)
-def get_openapi(request: GetOpenApi) -> OpenApi:  # noqa: ARG001 - the first parameter of an operation is its request
+def get_openapi(request: GetOpenApi) -> OpenApi:
     """The OpenAPI 3.1 document of this API."""
     return OpenApi.model_validate(document())

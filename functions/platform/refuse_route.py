@@ -10,7 +10,7 @@ class AnyRoute(Request):
 
 
 @operation("$default", effect=Effect.READ, errors=(NotFound,))
-def refuse_route(request: AnyRoute) -> Response:  # noqa: ARG001 - the first parameter of an operation is its request
+def refuse_route(request: AnyRoute) -> Response:
     """Refuse a request that fits no route.
 
     Raises:

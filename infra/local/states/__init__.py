@@ -2,7 +2,7 @@
 
 from infra.local.states.engine import Engine
 from infra.local.states.errors import TaskError
-from infra.local.states.journal import Event, Execution
+from infra.local.states.journal import ACCOUNT, REGION, Event, Execution
 from infra.local.states.run import Invoke
 
-__all__ = ["Engine", "Event", "Execution", "Invoke", "TaskError"]
+__all__ = ["ACCOUNT", "REGION", "Engine", "Event", "Execution", "Invoke", "TaskError"]

@@ -200,7 +200,11 @@ def _relations(state: Definition, at: str) -> Faults:
         yield from fields.exactly_one(given, f"{at}/Parameters", ("FunctionName", "FunctionName.$"))
         for name in given.keys() - {"FunctionName", "FunctionName.$", "Payload", "Payload.$"}:
             yield fault(f"{at}/Parameters", name, "only FunctionName and Payload are supported here")
-    if state["Type"] == "Map" and not is_distributed(state):
+    if state["Type"] != "Map":
+        return
+    if is_distributed(state) and "ExecutionType" not in processor_of(state)["ProcessorConfig"]:
+        yield FieldError(at, "a DISTRIBUTED Map must have an ExecutionType in its ProcessorConfig")
+    if not is_distributed(state):
         for name in state:
             if name == "Label" or name.startswith("Tolerated"):
                 yield fault(at, name, "only a DISTRIBUTED Map can have it")

@@ -27,6 +27,8 @@ MAX_RUNNING = 1000
 MAX_LISTED = 1000
 KEPT_MS = 90 * 24 * 3600 * 1000  # as long as Step Functions keeps an execution and its name
 
+MAX_ERROR, MAX_CAUSE = 256, 32_768  # characters; https://docs.aws.amazon.com/step-functions/latest/apireference
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _DEFINE = "INSERT OR IGNORE INTO definition (hash, text) VALUES (?, ?)"
 _CREATE = (
@@ -252,7 +254,8 @@ class Engine:
     async def _end(self, run: Run, ending: "_Ending") -> None:
         said, cause = None, None
         if ending.error:
-            said, cause = _printable(ending.error.error), _printable(_cause(ending.error))
+            said = _printable(ending.error.error)[:MAX_ERROR]
+            cause = _printable(_cause(ending.error))[:MAX_CAUSE]
         detail = {"error": said, "cause": cause} if ending.error else {}
         await self._journal.write(
             (_END, (ending.status, ending.output, said or None, cause or None, self._clock.now_ms(), run.number)),

@@ -224,7 +224,11 @@ class Journal:
 
 def _lock(file: Path) -> IO[str]:
     """Keep other processes away; record locks end with their process, however it dies, and children do not get them."""
-    held = file.with_name(file.name + ".lock").open("w")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        held = file.with_name(file.name + ".lock").open("w")
+    except OSError as error:
+        raise _unwritable() from error
     try:
         fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

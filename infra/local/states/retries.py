@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.local.states.errors import ALL, DATA_LIMIT_EXCEEDED, RUNTIME, TASK_FAILED, TIMEOUT
+from infra.local.states.fields import MAX_DELAY_SECONDS
 
 DEFAULT_ATTEMPTS = 3
 
@@ -24,9 +25,11 @@ def handler_of(handlers: Sequence[Mapping[str, Any]], error: str) -> int | None:
 
 def delay_s(retrier: Mapping[str, Any], done: int) -> float:
     """How long to wait before the next attempt, when `done` retries were made already."""
-    interval: float = retrier.get("IntervalSeconds", 1)
-    limit: float = retrier.get("MaxDelaySeconds", float("inf"))
-    delay = min(interval * retrier.get("BackoffRate", 2.0) ** done, limit)
+    limit: float = retrier.get("MaxDelaySeconds", MAX_DELAY_SECONDS)
+    try:
+        delay = min(retrier.get("IntervalSeconds", 1) * float(retrier.get("BackoffRate", 2)) ** done, limit)
+    except OverflowError:
+        delay = limit
     return random.SystemRandom().uniform(0, delay) if retrier.get("JitterStrategy") == "FULL" else delay
 
 

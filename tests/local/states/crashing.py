@@ -23,7 +23,7 @@ def task(name: str, **fields: Any) -> dict[str, Any]:
 
 def machine(mode: str) -> dict[str, Any]:
     item = {
-        "ProcessorConfig": {"Mode": mode},
+        "ProcessorConfig": {"Mode": mode, "ExecutionType": "STANDARD"},
         "StartAt": "Enrich",
         "States": {
             "Enrich": task("enrich", ResultPath="$.enriched", Next="Settle"),

@@ -74,6 +74,20 @@ def calling(functions: Functions) -> Invoke:
     return invoke
 
 
+class Gate:
+    """A function that says when it is called and answers when it is let."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = asyncio.Event(), asyncio.Event()
+        self.calls = 0
+
+    async def __call__(self, payload: Any) -> Any:
+        self.calls += 1
+        self.entered.set()
+        await self.open.wait()
+        return payload
+
+
 class Time:
     """A clock that only sleeping moves.
 

@@ -51,7 +51,12 @@ def test_every_field_that_is_supported_is_accepted() -> None:
         "Retry": [retry, {"ErrorEquals": ["States.ALL"]}],
         "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "Z", "Comment": "c"}],
     }
-    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED"}, "StartAt": "I", "States": {"I": PASS}, "Comment": "c"}
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+        "StartAt": "I",
+        "States": {"I": PASS},
+        "Comment": "c",
+    }
     definition = chain(
         A=task("f:live", TimeoutSeconds=1, Parameters={}, **calls),
         B={"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName.$": "$.f"}},
@@ -154,6 +159,11 @@ def test_an_inline_map_takes_nothing_of_a_distributed_one(name: str) -> None:
     value = "L" if name == "Label" else 5
     found = faults(mapped(chain(I={"Type": "Pass"}), **{name: value}))
     assert found == {f"/States/Only/{name}": "only a DISTRIBUTED Map can have it"}
+
+
+def test_a_distributed_map_says_what_its_executions_are() -> None:
+    processor = {"ProcessorConfig": {"Mode": "DISTRIBUTED"}, **chain(I={"Type": "Pass"})}
+    assert "ExecutionType" in faults(mapped(processor))["/States/Only"]
 
 
 def test_a_machine_in_jsonata_is_refused() -> None:

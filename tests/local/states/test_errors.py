@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.states import Execution
+from infra.local.states import Execution, TaskError
+from infra.local.states.retries import delay_s
 from tests.local.states.conftest import Opened, Runner
 from tests.local.states.machines import BrokenError, Time, TransientError, alone, chain, mapped, task
 
@@ -61,6 +62,11 @@ def test_a_retry_waits_no_longer_than_its_limit(run: Runner, time: Time) -> None
     policy = retrier("TransientError", BackoffRate=3, MaxDelaySeconds=5, MaxAttempts=4)
     retries(run, task("f", Retry=[policy]), *[TransientError()] * 4)
     assert time.slept == [1, 3, 5, 5]
+
+
+@pytest.mark.parametrize(("policy", "delay"), [({"MaxDelaySeconds": 5}, 5), ({}, 31_622_400), ({"BackoffRate": 1}, 1)])
+def test_no_number_of_retries_is_too_large_to_count(policy: dict[str, Any], delay: float) -> None:
+    assert delay_s(policy, 100_000) == delay
 
 
 def test_a_retry_with_full_jitter_waits_up_to_its_delay(run: Runner, time: Time) -> None:
@@ -243,6 +249,20 @@ def test_a_history_tells_failures_and_retries(run: Runner) -> None:
     assert told[0][0] == "TaskFailed"
     assert told[0][1]["error"] == "TransientError"
     assert told[1] == ("TaskRetryScheduled", {"attempt": 1, "delay_s": 3})
+
+
+def test_an_execution_keeps_as_much_of_its_cause_as_aws_does(run: Runner) -> None:
+    definition = alone("Fail", ErrorPath="$.text", CausePath="$.text")
+    ended = run(definition, {"text": "x" * 40_000})
+    assert (len(str(ended.error)), len(str(ended.cause))) == (256, 32_768)
+
+
+def test_a_cause_that_cannot_be_printed_is_kept_without_what_cannot(run: Runner) -> None:
+    def odd(_: Any) -> None:
+        raise TaskError("Odd\ud800", "\ud800\x00")
+
+    ended = run(chain(A=task("f")), {}, {"f": odd})
+    assert (ended.error, ended.cause) == ("Odd?", "?\x00")
 
 
 def test_a_long_cause_is_kept_whole_for_catchers_and_cut_in_the_history(run: Runner) -> None:

@@ -71,7 +71,10 @@ def test_iterations_are_remembered_one_by_one(opened: Opened, mode: str) -> None
     async def scenario() -> None:
         power = Power(second=10)
         functions = {name: power.function(name) for name in ("first", "second")}
-        processor = {"ProcessorConfig": {"Mode": mode}, **chain(A=task("first"), B=task("second"))}
+        processor = {
+            "ProcessorConfig": {"Mode": mode, "ExecutionType": "STANDARD"},
+            **chain(A=task("first"), B=task("second")),
+        }
         ended = await interrupted(
             opened, mapped(processor, MaxConcurrency=3), {"items": list(range(20))}, power, functions
         )
