@@ -2,7 +2,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.local.states.errors import StatesError
@@ -162,6 +162,7 @@ NAMES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="'\\"),
 JSON = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner, max_size=3))
 
 
+@settings(deadline=None)  # other processes share the machine
 @given(names=NAMES, rest=st.dictionaries(st.text(), JSON, max_size=3), value=JSON)
 def test_what_was_put_is_found_again_and_everything_else_stays(
     names: list[str], rest: dict[str, Any], value: Any
