@@ -87,7 +87,9 @@ def test_after_any_reorganisations_the_tables_equal_a_fresh_collection(moves: li
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 200), st.integers(0, 30), st.integers(0, 40)), max_size=5))
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 200), st.integers(0, 30), st.integers(0, 40)), max_size=5)
+)
 def test_the_tables_hold_every_range_that_was_ever_asked(moves: list[tuple[int, int, int, int]]) -> None:
     chain = FakeChain(320)
     manifest = replace(empty(), follow_from=None)
