@@ -110,6 +110,26 @@ def test_every_script_type_is_told_apart_made_and_spent(name: str) -> None:
     assert made == 20 + (5_000 if name == "p2wpkh" else 0)
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "76a914" + "11" * 20 + "87ac",
+        "21" + "05" + "02" * 32 + "ac",
+        "41" + "02" * 65 + "ac",
+        "0021" + "44" * 33,
+        "0005" + "44" * 5,
+        "5129" + "44" * 41,
+        "5101ac",
+    ],
+)
+def test_what_only_resembles_a_known_script_is_none_of_them(script: str) -> None:
+    raw = block([COINBASE, transaction([output(10, bytes.fromhex(script))])])
+
+    flows = read_block(raw, spent([output(10, b"")])).flows
+
+    assert [f.script_type for f in flows if f.value_sat == 10] == ["other", "other"]
+
+
 @pytest.mark.parametrize("length", [0, 1, 252, 253, 300, 70_000])
 def test_scripts_of_every_length_class_are_stepped_over(length: int) -> None:
     script = b"\x6a" * length

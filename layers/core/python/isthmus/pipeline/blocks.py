@@ -7,7 +7,6 @@ that does not is read afterwards with numpy, many outputs at a time.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCRIPT_TYPES = ("p2pkh", "p2sh", "p2wpkh", "p2wsh", "p2tr", "p2pk", "anchor", "op_return", "witness_unknown", "other")
+OTHER = SCRIPT_TYPES.index("other")
 HEADER_BYTES = 80
 _PADDING = bytes(80)
 
@@ -298,31 +298,37 @@ def _outputs_at(data: bytes, offsets: list[int]) -> "tuple[NDArray[np.int64], ND
     values = octets[at[:, None] + np.arange(8)].view("<i8").reshape(-1)
     length = octets[at + 8].astype(np.int64)
     script = at + 9 + 2 * (length == 0xFD) + 4 * (length == 0xFE)
-    # Five bytes tell every type apart: the length, the first three bytes, and the last one of a short script.
-    sample = octets[np.stack((script, script + 1, script + 2, script + np.minimum(length, 75) - 1), axis=1)]
-    signs, places = np.unique(length << 32 | sample.view(">u4").reshape(-1), return_inverse=True)
-    types = np.array([_script_type(int(sign)) for sign in signs], np.int64)
-    return values, types[places] if len(types) else types
+    return values, _script_types(octets, script, length)
 
 
-@lru_cache(4096)
-def _script_type(sign: int) -> int:
-    """The index into SCRIPT_TYPES of scripts that share a length, their first three bytes and their last one."""
-    length = sign >> 32
-    first, second, third, last = (sign & 0xFFFFFFFF).to_bytes(4, "big")
-    programme = length == second + 2 and (first == 0 or 0x51 <= first <= 0x60) and 2 <= second <= 40
+def _script_types(
+    octets: "NDArray[np.uint8]", script: "NDArray[np.int64]", length: "NDArray[np.int64]"
+) -> "NDArray[np.int64]":
+    """Index into SCRIPT_TYPES of the scripts that start here, as Bitcoin Core's Solver() tells them apart.
+
+    Only `op_return` is wider than Core's nulldata: whatever follows the opcode, nobody can spend it.
+    """
+    import numpy as np
+
+    first, second, third = octets[script], octets[script + 1], octets[script + 2]
+    end = script + np.minimum(length, 75)
+    before_last, last = octets[end - 2], octets[end - 1]
+    to_hash = (length == 25) & (first == 0x76) & (second == 0xA9) & (third == 0x14)
+    compressed = (length == 35) & (first == 0x21) & np.isin(second, (2, 3))
+    uncompressed = (length == 67) & (first == 0x41) & np.isin(second, (4, 6, 7))
     rules = {
-        "p2pkh": (length, first, second, third, last) == (25, 0x76, 0xA9, 0x14, 0xAC),
-        "p2sh": (length, first, second, last) == (23, 0xA9, 0x14, 0x87),
-        "p2wpkh": (length, first, second) == (22, 0x00, 0x14),
-        "p2wsh": (length, first, second) == (34, 0x00, 0x20),
-        "p2tr": (length, first, second) == (34, 0x51, 0x20),
-        "p2pk": (length, first, last) in ((35, 0x21, 0xAC), (67, 0x41, 0xAC)),
-        "anchor": (length, first, second, third, last) == (4, 0x51, 0x02, 0x4E, 0x73),
-        "op_return": length > 0 and first == 0x6A,
-        "witness_unknown": programme,
+        "p2pkh": to_hash & (before_last == 0x88) & (last == 0xAC),
+        "p2sh": (length == 23) & (first == 0xA9) & (second == 0x14) & (last == 0x87),
+        "p2wpkh": (length == 22) & (first == 0x00) & (second == 0x14),
+        "p2wsh": (length == 34) & (first == 0x00) & (second == 0x20),
+        "p2tr": (length == 34) & (first == 0x51) & (second == 0x20),
+        "p2pk": (compressed | uncompressed) & (last == 0xAC),
+        "anchor": (length == 4) & (first == 0x51) & (second == 0x02) & (third == 0x4E) & (last == 0x73),
+        "op_return": (length > 0) & (first == 0x6A),
+        "witness_unknown": (first >= 0x51) & (first <= 0x60) & (second >= 2) & (second <= 40) & (length == second + 2),
     }
-    return SCRIPT_TYPES.index(next((name for name, holds in rules.items() if holds), "other"))
+    types: NDArray[np.int64] = np.select(list(rules.values()), [SCRIPT_TYPES.index(name) for name in rules], OTHER)
+    return types
 
 
 def _sums(values: "NDArray[np.int64]", counts: "NDArray[np.int64]") -> "NDArray[np.int64]":
