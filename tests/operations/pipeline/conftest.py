@@ -16,6 +16,7 @@ from isthmus.pipeline.segments import TABLES
 from isthmus.ports import BitcoinNode
 from isthmus.storage.adapters.files import FileBlobs
 from isthmus.storage.adapters.sqlite import SqliteTable
+from isthmus.storage.table import Condition, Item, Table
 
 
 @dataclass
@@ -43,6 +44,20 @@ class RecordedExecutions:
         return self.statuses.get(name)
 
 
+class InterruptedTable:
+    """A table where something else happens just before the first item is put."""
+
+    def __init__(self, table: Table, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = [meanwhile]
+        self.get, self.query, self.transact = table.get, table.query, table.transact
+        self._put = table.put
+
+    def put(self, pk: str, sk: str, item: Item, *, when: Condition | None = None) -> None:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        self._put(pk, sk, item, when=when)
+
+
 @dataclass
 class Desk:
     folder: Path
@@ -54,6 +69,10 @@ class Desk:
     def __post_init__(self) -> None:
         self.table = SqliteTable(self.folder / "table.sqlite")
         self.blobs = FileBlobs(self.folder / "blobs")
+
+    def interrupted(self, meanwhile: Callable[[], object]) -> InterruptedTable:
+        """The table as somebody sees it whom others overtake."""
+        return InterruptedTable(self.table, meanwhile)
 
     def plan(self, first: int = 0, last: int | None = None) -> Run:
         """Start a run without running it."""

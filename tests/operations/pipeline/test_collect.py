@@ -1,5 +1,6 @@
 """Stage 1: collect."""
 
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -96,6 +97,27 @@ def test_a_node_that_is_gone_parks_the_batch_with_its_reason(desk: Any) -> None:
         "detail": "The node does not answer. Start it.",
     }
     assert desk.blobs.list("segments/") == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_collector_that_others_overtook_undoes_nothing(desk: Any, *, gone: bool) -> None:
+    run = desk.plan(1, 1)
+    real = desk.node
+
+    class Gone:
+        def batch(self, method: str, params: Any) -> Any:
+            raise Unavailable("The node does not answer.", next_step="Start it.", code="bitcoin/down")
+
+    def overtake() -> None:
+        stages.collect(desk.table, desk.blobs, real, desk.sql, run.run_id, 1)
+        stages.validate(desk.table, desk.blobs, desk.sql, run.run_id, 1)
+
+    table = desk.interrupted(overtake)
+    with pytest.raises(Unavailable) if gone else nullcontext():
+        stages.collect(table, desk.blobs, Gone() if gone else real, desk.sql, run.run_id, 1)
+
+    left = runs.batch(desk.table, run.run_id, 1)
+    assert (left.status, left.reason) == ("validated", None)
 
 
 def test_a_chain_that_moves_meanwhile_is_noticed(desk: Any, lively_node: RegtestNode) -> None:

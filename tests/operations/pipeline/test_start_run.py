@@ -7,6 +7,7 @@ import pytest
 from functions.pipeline.start_run import StartRun, start_run
 from infra.local.bitcoind import RegtestNode
 from isthmus.failure import Conflict, Invalid
+from isthmus.pipeline import runs, stages
 
 pytestmark = pytest.mark.node
 
@@ -34,6 +35,29 @@ def test_the_same_request_while_it_runs_is_the_same_run(desk: Any) -> None:
     first, again = start(desk, to_height=9), start(desk, to_height=9)
 
     assert first == again
+    assert len(desk.executions.started) == 1
+
+
+def test_the_same_request_at_the_same_moment_is_the_same_run_and_undoes_nothing(desk: Any) -> None:
+    overtaking: list[Any] = []
+
+    def overtake() -> None:
+        overtaking.append(start(desk, to_height=2))
+        stages.collect(desk.table, desk.blobs, desk.node, desk.sql, overtaking[0].run_id, 0)
+
+    ports = (desk.interrupted(overtake), desk.blobs, desk.node, desk.executions, desk.clock)
+    late = start_run.function(StartRun(to_height=2), *ports)
+
+    assert [late] == overtaking
+    assert [batch.status for batch in runs.batches(desk.table, late.run_id)] == ["collected", "planned", "planned"]
+
+
+def test_another_request_at_the_same_moment_is_refused(desk: Any) -> None:
+    table = desk.interrupted(lambda: start(desk, to_height=2))
+
+    with pytest.raises(Conflict):
+        start_run.function(StartRun(to_height=3), table, desk.blobs, desk.node, desk.executions, desk.clock)
+
     assert len(desk.executions.started) == 1
 
 

@@ -5,6 +5,7 @@ plan is always the difference between what the tables should hold and what they 
 finished by planning again.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from isthmus.failure import Conflict, NotFound
 from isthmus.pipeline import manifest
 from isthmus.pipeline.planning import MAX_BATCHES, Chain, Plan, look_at, plan
 from isthmus.ports import BitcoinNode, Blobs, Clock, Executions, Table
-from isthmus.storage.table import Absent, Put, version
+from isthmus.storage.table import Absent, Condition, Equals, Put, version
 
 MACHINE = "pipeline"
 RUNS = "pipeline/runs"
@@ -92,12 +93,18 @@ def start(table: Table, executions: Executions, clock: Clock, chain: Chain, plan
         attempt=current.attempt + 1 if current and current.run_id.endswith(run_id[-DIGEST:]) else 1,
     )
     for window in plan.batches:
-        put_batch(table, run_id, Batch(window.first, window.last))
+        with suppress(Conflict):  # an earlier start has put it, or one at this moment whose stages move it on already
+            put_batch(table, run_id, Batch(window.first, window.last), when=Absent())
     condition = version(int(active["version"])) if active else Absent()
     pointer = {"run_id": run_id, "version": int(active["version"]) + 1 if active else 1}
-    table.transact(
-        [Put(RUNS, "active", pointer, when=condition), Put(RUNS, _sort_key(run_id), _run_item(run), when=Absent())]
-    )
+    try:
+        table.transact(
+            [Put(RUNS, "active", pointer, when=condition), Put(RUNS, _sort_key(run_id), _run_item(run), when=Absent())]
+        )
+    except Conflict:
+        if table.get(RUNS, _sort_key(run_id)) is None:
+            raise
+        run = find(table, run_id)
     executions.start(MACHINE, run_id, _payload(table, run_id))
     return run
 
@@ -223,10 +230,20 @@ def batch(table: Table, run_id: str, first: int) -> Batch:
     return _batch(item)
 
 
-def put_batch(table: Table, run_id: str, batch: Batch) -> None:
+def put_batch(table: Table, run_id: str, batch: Batch, *, when: Condition | None = None) -> None:
     """Write where a batch stands."""
     item = asdict(batch) | {"findings": list(batch.findings)}
-    table.put(f"pipeline/run/{run_id}", f"batch#{batch.first:010d}", item)
+    table.put(f"pipeline/run/{run_id}", f"batch#{batch.first:010d}", item, when=when)
+
+
+def advance(table: Table, run_id: str, before: Batch, **changes: Any) -> Batch:
+    """Write where a batch stands now; where somebody else has moved it on meanwhile, it stands where they say."""
+    after = replace(before, **changes)
+    try:
+        put_batch(table, run_id, after, when=Equals("status", before.status))
+    except Conflict:
+        return batch(table, run_id, before.first)
+    return after
 
 
 def _run_item(run: Run) -> dict[str, Any]:

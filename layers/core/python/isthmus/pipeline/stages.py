@@ -43,7 +43,7 @@ def _reasoned(table: Table, run_id: str, first: int, stage: str) -> Iterator[Bat
         yield batch
     except Failure as failure:
         reason = {"stage": stage, "kind": failure.kind, "code": failure.code, "detail": str(failure)}
-        runs.put_batch(table, run_id, replace(batch, reason=reason))
+        runs.advance(table, run_id, batch, reason=reason)
         raise
 
 
@@ -71,9 +71,7 @@ def collect(table: Table, blobs: Blobs, node: BitcoinNode, sql: Sql, run_id: str
         )
         for name, body in files.items():
             blobs.put(segment.key(name), body)
-        collected = replace(batch, status="collected", segment=segment.to_item(), reason=None)
-    runs.put_batch(table, run_id, collected)
-    return collected
+    return runs.advance(table, run_id, batch, status="collected", segment=segment.to_item(), reason=None)
 
 
 def _fetch(node: BitcoinNode, window: Window) -> Columns:
@@ -160,9 +158,8 @@ def validate(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> B
         found = checks.check(facts, chain, bytes.fromhex(segment.previous_hash), segment.first)
         verdict = checks.worst(found)
         findings = tuple(asdict(finding) for finding in found)
-        checked = replace(batch, status=_AFTER[verdict], verdict=verdict, findings=findings, reason=None)
-    runs.put_batch(table, run_id, checked)
-    return checked
+    status = _AFTER[verdict]
+    return runs.advance(table, run_id, batch, status=status, verdict=verdict, findings=findings, reason=None)
 
 
 def process(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> Batch:
@@ -171,9 +168,7 @@ def process(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> Ba
         segment = _segment(batch)
         files = _files(blobs, [segment], "transactions", "blocks")
         blobs.put(segment.key("statistics"), sql.derive(statistics.STATISTICS_SQL, files))
-        processed = replace(batch, status="processed", reason=None)
-    runs.put_batch(table, run_id, processed)
-    return processed
+    return runs.advance(table, run_id, batch, status="processed", reason=None)
 
 
 def store(table: Table, blobs: Blobs, run_id: str) -> Run:
@@ -190,7 +185,7 @@ def store(table: Table, blobs: Blobs, run_id: str) -> Run:
         runs.update(table, run, note=str(failure))
         raise
     for batch in ready:
-        runs.put_batch(table, run_id, replace(batch, status="stored"))
+        runs.advance(table, run_id, batch, status="stored")
     return runs.update(table, run, manifest_version=committed.version, note="")
 
 
