@@ -55,7 +55,7 @@ def test_the_same_request_at_the_same_moment_is_the_same_run_and_undoes_nothing(
 def test_another_request_at_the_same_moment_is_refused(desk: Any) -> None:
     table = desk.interrupted(lambda: start(desk, to_height=2))
 
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="not finished"):
         start_run.function(StartRun(to_height=3), table, desk.blobs, desk.node, desk.executions, desk.clock)
 
     assert len(desk.executions.started) == 1

@@ -70,14 +70,7 @@ def start(table: Table, executions: Executions, clock: Clock, chain: Chain, plan
     current = refreshed(table, executions, clock, str(active["run_id"])) if active else None
     run_id = _run_id(_digest(chain, plan), current)
     if current is not None and current.status == "running":
-        if current.run_id != run_id:
-            raise Conflict(
-                f"The run {current.run_id} is not finished.",
-                next_step="Wait for it (`get_run`), then start this one.",
-                code="pipeline/busy",
-            )
-        executions.start(MACHINE, run_id, _payload(table, run_id))
-        return current
+        return _joined(table, executions, current, run_id)
     run = Run(
         run_id=run_id,
         status="running",
@@ -101,10 +94,19 @@ def start(table: Table, executions: Executions, clock: Clock, chain: Chain, plan
         table.transact(
             [Put(RUNS, "active", pointer, when=condition), Put(RUNS, _sort_key(run_id), _run_item(run), when=Absent())]
         )
-    except Conflict:
-        if table.get(RUNS, _sort_key(run_id)) is None:
-            raise
-        run = find(table, run_id)
+    except Conflict:  # somebody else started a run at this moment
+        [run], _ = newest(table, 1, None)
+    return _joined(table, executions, run, run_id)
+
+
+def _joined(table: Table, executions: Executions, run: Run, run_id: str) -> Run:
+    """The recorded run with its execution started, if it is the one that was asked for."""
+    if run.run_id != run_id:
+        raise Conflict(
+            f"The run {run.run_id} is not finished.",
+            next_step="Wait for it (`get_run`), then start this one.",
+            code="pipeline/busy",
+        )
     executions.start(MACHINE, run_id, _payload(table, run_id))
     return run
 
