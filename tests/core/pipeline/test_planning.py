@@ -185,6 +185,14 @@ def test_segments_that_do_not_link_are_refused_and_nothing_is_committed() -> Non
         merged(manifest, [stranger], set())
 
 
+def test_a_plan_older_than_the_manifest_loses_nothing() -> None:
+    chain = FakeChain(200)
+    wanted = plan(chain, look_at(chain), empty(), (3, 5), follow=False)
+    meanwhile = merged(empty(), [chain.segment(Window(0, 143))], set())
+
+    assert merged(meanwhile, [chain.segment(window) for window in wanted.batches], set(wanted.retract)) == meanwhile
+
+
 def test_committing_the_same_segments_again_changes_nothing() -> None:
     chain = FakeChain(20)
     added = [chain.segment(window) for window in windows(0, 20, 20)]

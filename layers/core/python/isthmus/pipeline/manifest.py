@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from isthmus.failure import Conflict
-from isthmus.pipeline.segments import Segment
+from isthmus.pipeline.segments import Segment, holds
 from isthmus.ports import Blobs
 from isthmus.storage.blobs import IfAbsent, IfMatch
 
@@ -57,19 +57,16 @@ def commit(blobs: Blobs, manifest: Manifest, etag: str) -> None:
 def merged(manifest: Manifest, added: Iterable[Segment], retract: Collection[str]) -> Manifest:
     """The manifest without the retracted segments and those the added ones replace, with the added ones.
 
+    What a stored segment holds already is not added: the plan may be older than the manifest.
     Equal to the manifest itself when nothing changes, so that a repeated commit is none.
 
     Raises:
         Conflict: neighbouring segments would not be one chain; the chain moved while blocks were collected.
     """
-    new = {segment.id: segment for segment in added}
-    kept = [
-        segment
-        for segment in manifest.segments
-        if segment.id not in retract
-        and (segment.id in new or not any(s.first <= segment.last and s.last >= segment.first for s in new.values()))
-    ]
-    segments = tuple(sorted(({s.id: s for s in kept} | new).values(), key=lambda s: s.first))
+    stored = [segment for segment in manifest.segments if segment.id not in retract]
+    new = [segment for segment in added if not holds(stored, segment.window)]
+    kept = [segment for segment in stored if not any(n.first <= segment.last and n.last >= segment.first for n in new)]
+    segments = tuple(sorted([*kept, *new], key=lambda segment: segment.first))
     for below, above in pairwise(segments):
         if below.last >= above.first or (below.last + 1 == above.first and above.previous_hash != below.block_hash):
             raise Conflict(
@@ -77,5 +74,5 @@ def merged(manifest: Manifest, added: Iterable[Segment], retract: Collection[str
                 next_step="Nothing to do: the next reconciliation collects what moved.",
                 code="pipeline/chain-moved",
             )
-    gone = [s.id for s in manifest.segments if s.id in retract and s.id not in new]
+    gone = [s.id for s in manifest.segments if s.id in retract and s not in new]
     return replace(manifest, segments=segments, retracted=(*manifest.retracted, *gone)[-KEPT_RETRACTIONS:])

@@ -1,12 +1,11 @@
 """Planning: the difference between what the tables should hold and what they hold."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.failure import FieldError, Invalid, Precondition
 from isthmus.pipeline.manifest import Manifest
-from isthmus.pipeline.segments import Segment, Window, windows
+from isthmus.pipeline.segments import Segment, Window, holds, windows
 from isthmus.ports import BitcoinNode
 
 MAX_BATCHES = 500
@@ -80,7 +79,7 @@ def plan(
     lost = [(s.first, min(s.last, chain.tip)) for s in stale if s.first <= chain.tip]
     ranges = _joined([asked, *lost] if asked else lost)
     kept = stored[: len(stored) - len(stale)]
-    wanted = [w for first, last in ranges for w in windows(first, last, chain.tip) if not _holds(kept, w)]
+    wanted = [w for first, last in ranges for w in windows(first, last, chain.tip) if not holds(kept, w)]
     return Plan(
         first=ranges[0][0] if ranges else chain.tip,
         last=ranges[-1][1] if ranges else chain.tip,
@@ -100,12 +99,6 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((first, last))
     return joined
-
-
-def _holds(kept: Sequence[Segment], window: Window) -> bool:
-    """Whether one of these segments, in order, has all of a window; windows nest, so none has only a part of it."""
-    place = bisect_right(kept, window.first, key=lambda segment: segment.first) - 1
-    return place >= 0 and window.last <= kept[place].last
 
 
 def _stale(node: BitcoinNode, chain: Chain, stored: Sequence[Segment]) -> list[Segment]:

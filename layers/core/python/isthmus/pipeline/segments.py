@@ -4,7 +4,8 @@ The hash of a block commits to every block before it, so `first height, last hei
 content of a whole segment: collecting it again writes the same keys.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -71,3 +72,9 @@ def windows(first: int, last: int, tip: int) -> Iterator[Window]:
         )
         yield Window(height, height + size - 1)
         height += size
+
+
+def holds(segments: Sequence[Segment], window: Window) -> bool:
+    """Whether one of these segments, in order, has all of a window; windows nest, so none has only a part of it."""
+    place = bisect_right(segments, window.first, key=lambda segment: segment.first) - 1
+    return place >= 0 and window.last <= segments[place].last
