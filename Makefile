@@ -30,7 +30,7 @@ lint: $(BIN)/.dev ## style, types and dependency rules
 template: $(BIN)/.dev ## write what is derived from the operations: template.yaml, OpenAPI document, pages
 	$(BIN)/python -m infra.template
 
-lock: $(BIN)/.dev ## pin every dependency anew, with hashes
+lock: $(BIN)/.dev ## pin what the requirements ask for, with hashes
 	$(BIN)/python -m infra.template.lock
 
 bench: $(BIN)/.dev ## measure; prints `id value unit` and writes build/bench.json

@@ -1,60 +1,69 @@
+"""What is imported is what is pinned."""
+
+import ast
 import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from infra.template.lock import LAYERS, LOCKS, main
-
-LAMBDA = {"python_version": "3.13", "python_full_version": "3.13.0", "platform_machine": "aarch64"}
-
-
-def pins(lock: Path) -> dict[str, str]:
-    """The version of each package that a lock installs on Lambda."""
-    lines = [line.rstrip(" \\") for line in lock.read_text().splitlines() if re.match(r"[a-z0-9]", line, re.IGNORECASE)]
-    found = [Requirement(line) for line in lines]
-    return {
-        canonicalize_name(one.name): str(one.specifier)
-        for one in found
-        if not one.marker or one.marker.evaluate(LAMBDA)
-    }
+ROOT = Path(__file__).parents[2]
+OWN = {"isthmus", "functions", "infra", "tests"}
+IN_EVERY_LAMBDA = {"boto3", "botocore"}
+ONLY_FOR_DEVELOPMENT = {ROOT / "infra" / "template"}
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_a_layer_runs_the_versions_that_the_tests_run(root: Path, layer: str) -> None:
-    tested = pins(root / "requirements/dev.txt")
-    deployed = pins(root / f"layers/{layer}/requirements.txt")
-    assert deployed.items() <= tested.items(), "run `make lock`"
+def imported(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every module from elsewhere that a file under the folder imports, wherever in the file."""
+    for path in folder.rglob("*.py"):
+        if ONLY_FOR_DEVELOPMENT & set(path.parents):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in names:
+                top = name.split(".")[0]
+                if top not in OWN and top not in sys.stdlib_module_names:
+                    yield path, top
 
 
-def test_one_machine_runs_the_versions_that_the_tests_run(root: Path) -> None:
-    assert pins(root / "requirements/run.txt").items() <= pins(root / "requirements/dev.txt").items(), "run `make lock`"
+def pinned(*files: str) -> set[str]:
+    """The distributions that some lock files install, in the one spelling that names are compared in."""
+    return {normal(n) for file in files for n in re.findall(r"^([A-Za-z0-9._-]+)", (ROOT / file).read_text(), re.MULTILINE)}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_everything_that_was_asked_for(root: Path, lock: str) -> None:
-    inputs = [root / path for path in LOCKS[lock] if path.endswith(".in")]
-    wanted = {canonicalize_name(Requirement(line).name) for path in inputs for line in path.read_text().split()}
-    assert wanted <= set(pins(root / lock)), "run `make lock`"
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-def test_everything_in_a_lock_has_a_hash(root: Path, lock: str) -> None:
-    text = (root / lock).read_text()
-    packages = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
-    assert len(packages) == text.count("==") - text.count("== '")
-    assert all("--hash=sha256:" in package for package in packages)
-
-
-def test_no_two_layers_hold_the_same_package(root: Path) -> None:
-    base, data = (set(pins(root / f"layers/{layer}/requirements.txt")) for layer in LAYERS)
-    assert base & data == set()
-
-
-def test_locking_without_uv_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("folders", "locks", "given"),
+    [
+        (("layers", "functions", "infra"), ("requirements/run.txt",), set()),
+        (("layers", "functions"), ("layers/base/requirements.txt", "layers/data/requirements.txt"), IN_EVERY_LAMBDA),
+    ],
+    ids=["one machine", "Lambda"],
+)
+def test_every_import_is_pinned_for_where_it_runs(
+    folders: tuple[str, ...], locks: tuple[str, ...], given: set[str]
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert main([], tmp_path) == 1
-    assert "pip install uv" in capsys.readouterr().out
+    distributions, missing = packages_distributions(), set()
+    found = [one for folder in folders for one in imported(ROOT / folder)]
+    for path, module in found:
+        if module not in given and not {normal(d) for d in distributions.get(module, [module])} & pinned(*locks):
+            missing.add((str(path.relative_to(ROOT)), module))
+
+    assert len(found) > 20
+    assert missing == set()
+
+
+@pytest.mark.parametrize("lock", ["bootstrap", "dev", "peers", "run"])
+def test_every_pinned_distribution_has_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+
+    for entry in re.split(r"\n(?=[A-Za-z])", text):
+        assert "--hash=sha256:" in entry, entry[:80]
+    assert "://" not in text
