@@ -32,7 +32,9 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def pinned(*files: str) -> set[str]:
     """The distributions that some lock files install, in the one spelling that names are compared in."""
-    return {normal(n) for file in files for n in re.findall(r"^([A-Za-z0-9._-]+)", (ROOT / file).read_text(), re.MULTILINE)}
+    return {
+        normal(n) for file in files for n in re.findall(r"^([A-Za-z0-9._-]+)", (ROOT / file).read_text(), re.MULTILINE)
+    }
 
 
 def normal(name: str) -> str:
