@@ -36,6 +36,7 @@ def test_a_whole_number_is_that_many_bitcoin() -> None:
         Decimal("Infinity"),
         Decimal("1e999999"),
         Decimal("21000000.00000001"),
+        Decimal("-21000000.00000001"),
     ],
 )
 def test_what_is_no_exact_amount_is_refused(amount: object) -> None:

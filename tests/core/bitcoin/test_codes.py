@@ -128,6 +128,12 @@ def test_trouble_inside_the_node_leaves_open_whether_something_was_sent(code: in
     assert codes.of_rpc("getblockcount", code).money_moved == "no"
 
 
+def test_a_request_that_was_never_sent_moved_nothing() -> None:
+    assert codes.of_transport("sendrawtransaction", "refused", sent=False).money_moved == "no"
+    assert codes.of_transport("sendrawtransaction", "cut", sent=True).money_moved == "unknown"
+    assert codes.of_transport("getblockcount", "cut", sent=True).money_moved == "no"
+
+
 def test_nothing_that_changes_the_node_may_be_repeated() -> None:
     changing = {"send", "abandon", "lock", "unlock", "import", "create", "generate", "submit", "set", "stop", "bump"}
     assert not {method for method in REPEATABLE if any(method.startswith(word) for word in changing)}

@@ -87,6 +87,13 @@ def test_when_all_that_waits_fits_into_a_block_the_floor_is_enough() -> None:
     assert answer.recommended_sat_per_kvb == answer.floor_sat_per_kvb == 500
 
 
+def test_a_block_that_is_full_to_the_last_byte_still_takes_the_floor() -> None:
+    node = node_with(getmempoolinfo=totals(BLOCK_VSIZE))
+    assert ask(node).next_block_basis == "mempool-clears"
+    over = ask(node_with(getmempoolinfo=totals(2 * BLOCK_VSIZE)), blocks=2)
+    assert (over.next_block_basis, over.within_blocks_sat_per_kvb) == ("mempool", 500)
+
+
 def test_without_a_projected_block_the_order_of_the_mempool_says_what_the_next_one_takes() -> None:
     answer = ask(node_with())
     assert answer.next_block_basis == "mempool"

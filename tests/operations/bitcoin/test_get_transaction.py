@@ -185,6 +185,9 @@ LIES: dict[str, dict[str, Any]] = {
         "getblock": {"hash": BLOCK_HASH, "tx": [*(leaf[::-1].hex() for leaf in LEAVES), LEAVES[2][::-1].hex()]},
     },
     "another block": {"getblock": {"hash": "99" * 32, "tx": [TXID]}},
+    "another header with the same root": {
+        "getblockheader": lambda _, verbose=True: {"height": 7} if verbose else "ff" + HEADER.hex()[2:]
+    },
     "another header": {"getblockheader": lambda _, verbose=True: {"height": 7} if verbose else "00" * 80},
 }
 
