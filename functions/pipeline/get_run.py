@@ -27,7 +27,10 @@ def get_run(request: OfRun, table: Table) -> RunDetails:
     run = runs.find(table, request.run_id)
     batches = runs.batches(table, request.run_id)
     segments = [batch.segment for batch in batches if batch.segment]
-    stuck = [b for b in batches if b.reason or b.status in ("refused", "quarantined")]
+    ended = run.status != "running"
+    stuck = [
+        b for b in batches if b.reason or b.status in ("refused", "quarantined") or (ended and b.status != "stored")
+    ]
     return RunDetails(
         **RunView.model_validate(run).model_dump(),
         progress=Counter(batch.status for batch in batches),

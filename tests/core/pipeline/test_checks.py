@@ -136,3 +136,12 @@ def test_the_worst_finding_decides() -> None:
     broken = [replace(chain(1)[0], lowest_fee_sat=-1, highest_feerate_sat_per_kvb=10**9)]
 
     assert worst(check(broken, "regtest", bytes(32), 10)) == "quarantine"
+
+
+def test_a_grave_finding_is_not_crowded_out_by_slight_ones() -> None:
+    *noted, last = (replace(block, fees_sat=400) for block in chain(MAX_FINDINGS + 1))
+
+    findings = check([*noted, replace(last, txids=TXIDS[:2])], "regtest", bytes(32), 10)
+
+    assert worst(findings) == "block"
+    assert len(findings) == MAX_FINDINGS

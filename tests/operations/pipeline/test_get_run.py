@@ -41,3 +41,15 @@ def test_a_parked_batch_is_shown_with_its_reason(desk: Any) -> None:
 
     (parked,) = get_run.function(OfRun(run_id=run.run_id), desk.table).parked
     assert (parked.first, parked.reason.code) == (2, "bitcoin/down")
+
+
+@pytest.mark.node
+def test_a_batch_whose_stage_died_without_a_word_is_shown_when_the_run_has_ended(desk: Any) -> None:
+    run = desk.plan(2, 3)
+    stages.collect(desk.table, desk.blobs, desk.node, desk.sql, run.run_id, 2)
+    stages.store(desk.table, desk.blobs, run.run_id)
+    stages.analyze(desk.table, desk.blobs, desk.sql, desk.clock, run.run_id)
+
+    shown = get_run.function(OfRun(run_id=run.run_id), desk.table)
+
+    assert [(batch.first, batch.status) for batch in shown.parked] == [(2, "collected"), (3, "planned")]

@@ -69,6 +69,15 @@ def test_a_coinbase_that_takes_too_much_is_set_aside(segment: tuple[Any, str, Se
     assert verdict(*segment) == ("quarantined", "quarantine", {"coinbase"})
 
 
+def test_amounts_beyond_all_money_are_set_aside(segment: tuple[Any, str, Segment]) -> None:
+    desk, _, stored = segment
+    spoil(desk, stored, "transactions", "fee_sat", lambda fees: [fees[0], *(2**62 for _ in fees[1:])])
+
+    status, _, found = verdict(*segment)
+
+    assert (status, "fee" in found) == ("quarantined", True)
+
+
 def test_a_coinbase_that_takes_less_is_noted_and_goes_on(segment: tuple[Any, str, Segment]) -> None:
     desk, _, stored = segment
     spoil(desk, stored, "blocks", "coinbase_sat", lambda sats: [sats[0] - 1])

@@ -24,6 +24,7 @@ Verdict = Literal["pass", "warn", "quarantine", "block"]
 _SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "block")
 
 MAX_BLOCK_WEIGHT = 4_000_000
+MAX_MONEY_SAT = 21_000_000 * 100_000_000
 SANE_FEERATE_SAT_PER_KVB = 100_000_000
 HALVING_INTERVAL = {"regtest": 150}
 DEFAULT_HALVING_INTERVAL = 210_000
@@ -69,7 +70,7 @@ def worst(findings: Sequence[Finding]) -> Verdict:
 
 
 def check(blocks: Sequence[BlockFacts], chain: str, previous_hash: bytes, first_height: int) -> list[Finding]:
-    """Every finding in consecutive blocks, at most MAX_FINDINGS."""
+    """The findings in consecutive blocks, the worst first, at most MAX_FINDINGS."""
     found: list[Finding] = []
     times: list[int] = []
     for expected, block in enumerate(blocks, first_height):
@@ -79,7 +80,7 @@ def check(blocks: Sequence[BlockFacts], chain: str, previous_hash: bytes, first_
         found += _paid(block, chain)
         previous_hash = block.block_hash
         times.append(int.from_bytes(block.header[68:72], "little"))
-    return found[:MAX_FINDINGS]
+    return sorted(found, key=lambda finding: _SEVERITY.index(finding.verdict), reverse=True)[:MAX_FINDINGS]
 
 
 def _linked(block: BlockFacts, height: int, previous_hash: bytes) -> Iterator[Finding]:
@@ -124,6 +125,8 @@ def _paid(block: BlockFacts, chain: str) -> Iterator[Finding]:
     unclaimed = subsidy_sat(block.height, chain) + block.fees_sat - block.coinbase_sat
     if block.lowest_fee_sat < 0:
         yield Finding(block.height, "fee", "quarantine", "a transaction makes more than it spends")
+    elif block.fees_sat > MAX_MONEY_SAT:
+        yield Finding(block.height, "fee", "quarantine", "the fees are more than all money there can be")
     if unclaimed < 0:
         yield Finding(block.height, "coinbase", "quarantine", f"the coinbase claims {-unclaimed} sat more than it may")
     elif unclaimed > 0:
@@ -135,9 +138,8 @@ def _paid(block: BlockFacts, chain: str) -> Iterator[Finding]:
 
 FACTS_SQL = """
 WITH t AS (
-  SELECT height, list(txid ORDER BY tx_index) AS txids, sum(fee_sat)::BIGINT AS fees_sat, min(fee_sat) AS
-  lowest_fee_sat,
-         max(CASE WHEN tx_index > 0 THEN fee_sat * 4000 // weight ELSE 0 END) AS highest_feerate_sat_per_kvb,
+  SELECT height, list(txid ORDER BY tx_index) AS txids, sum(fee_sat) AS fees_sat, min(fee_sat) AS lowest_fee_sat,
+         max(CASE WHEN tx_index > 0 THEN fee_sat::HUGEINT * 4000 // weight ELSE 0 END) AS highest_feerate_sat_per_kvb,
          sum(weight)::BIGINT AS tx_weight
   FROM transactions GROUP BY height)
 SELECT height, block_hash, header, weight, coinbase_sat, txids, fees_sat, lowest_fee_sat,
