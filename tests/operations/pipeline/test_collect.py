@@ -1,5 +1,6 @@
 """Stage 1: collect."""
 
+from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
@@ -97,6 +98,27 @@ def test_a_node_that_is_gone_parks_the_batch_with_its_reason(desk: Any) -> None:
         "detail": "The node does not answer. Start it.",
     }
     assert desk.blobs.list("segments/") == []
+
+
+def test_blocks_are_fetched_only_as_far_ahead_as_memory_allows() -> None:
+    fetched: list[str] = []
+
+    class AtOnce(Executor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            done: Future[Any] = Future()
+            done.set_result(fn(*args, **kwargs))
+            return done
+
+    def fetch(block_hash: str) -> tuple[bytes, bytes]:
+        fetched.append(block_hash)
+        return block_hash.encode(), b""
+
+    hashes = [str(number) for number in range(144)]
+    blocks = stages._ahead(AtOnce(), fetch, hashes)
+
+    assert next(blocks) == (b"0", b"")
+    assert len(fetched) == stages.FETCHED_AHEAD
+    assert [block.decode() for block, _ in blocks] == hashes[1:]
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -5,8 +5,9 @@ last. A stage that fails leaves its reason in the item and raises; the state mac
 batch stays parked with that reason until a later run collects it again.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,9 +24,12 @@ from isthmus.pipeline.segments import Segment, TableName, Window
 from isthmus.ports import BitcoinNode, Blobs, Clock, Sql, Table
 
 FETCHERS = 4
+FETCHED_AHEAD = 16
 READ_AT_ONCE_BYTES = 4 * 1024 * 1024
 ANALYSIS_KEY = "analysis.json"
 ANALYSED_BLOCKS = 2016
+
+_Raw = tuple[bytes, bytes]
 
 _AFTER: dict[checks.Verdict, runs.BatchStatus] = {
     "pass": "validated",
@@ -79,11 +83,11 @@ def _fetch(node: BitcoinNode, window: Window) -> Columns:
     heights = range(window.first, window.last + 1)
     hashes: list[str] = node.batch("getblockhash", [(height,) for height in heights])
 
-    def bytes_of(block_hash: str) -> tuple[bytes, bytes]:
+    def bytes_of(block_hash: str) -> _Raw:
         return node.raw_block(block_hash), node.spent_outputs(block_hash)
 
     with ThreadPoolExecutor(FETCHERS) as pool:
-        columns = joined([read_blocks(chunk) for chunk in _chunks(pool.map(bytes_of, hashes))])
+        columns = joined([read_blocks(chunk) for chunk in _chunks(_ahead(pool, bytes_of, hashes))])
     expected = [bytes.fromhex(block_hash)[::-1] for block_hash in hashes]
     if columns.hashes != expected or columns.previous_hashes[1:] != expected[:-1]:
         raise Conflict(
@@ -94,9 +98,20 @@ def _fetch(node: BitcoinNode, window: Window) -> Columns:
     return columns
 
 
-def _chunks(blocks: Iterator[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+def _ahead(pool: Executor, fetch: Callable[[str], _Raw], hashes: Sequence[str]) -> Iterator[_Raw]:
+    """Blocks in order with what they spend; at most FETCHED_AHEAD wait to be read, because blocks are large."""
+    coming: deque[Future[_Raw]] = deque()
+    for block_hash in hashes:
+        coming.append(pool.submit(fetch, block_hash))
+        if len(coming) == FETCHED_AHEAD:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
+
+
+def _chunks(blocks: Iterator[_Raw]) -> Iterator[list[_Raw]]:
     """Blocks in order, as many at a time as READ_AT_ONCE_BYTES hold."""
-    chunk: list[tuple[bytes, bytes]] = []
+    chunk: list[_Raw] = []
     held = 0
     for block in blocks:
         chunk.append(block)
