@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from isthmus.failure import FieldError, Invalid, Precondition
 from isthmus.pipeline.manifest import Manifest
-from isthmus.pipeline.segments import Segment, Window, holds, windows
+from isthmus.pipeline.segments import Segment, Window, holds, window_of, windows
 from isthmus.ports import BitcoinNode
 
 MAX_BATCHES = 500
@@ -55,8 +55,8 @@ def plan(
 ) -> Plan:
     """What must be collected and retracted so that the tables hold the asked heights of the node's chain.
 
-    Segments that the node's chain no longer has are retracted wherever they are, and their heights collected anew; what
-    else is stored is kept where it fits.
+    Segments that the node's chain no longer has are retracted wherever they are, and their heights collected anew, now
+    or when that failed or the chain was too short, by a later plan; what else is stored is kept where it fits.
 
     Args:
         node: the node whose chain counts.
@@ -76,9 +76,10 @@ def plan(
         )
     stored = current.segments if current else ()
     stale = _stale(node, chain, stored)
-    lost = [(s.first, min(s.last, chain.tip)) for s in stale if s.first <= chain.tip]
-    ranges = _joined([asked, *lost] if asked else lost)
     kept = stored[: len(stored) - len(stale)]
+    gone = [s.window for s in stale] + [window_of(name) for name in (current.retracted if current else ())]
+    lost = [(w.first, min(w.last, chain.tip)) for w in gone if w.first <= chain.tip and not holds(kept, w)]
+    ranges = _joined([asked, *lost] if asked else lost)
     wanted = [w for first, last in ranges for w in windows(first, last, chain.tip) if not holds(kept, w)]
     return Plan(
         first=ranges[0][0] if ranges else chain.tip,

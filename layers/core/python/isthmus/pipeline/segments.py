@@ -74,6 +74,12 @@ def windows(first: int, last: int, tip: int) -> Iterator[Window]:
         height += size
 
 
+def window_of(segment_id: str) -> Window:
+    """The heights in a segment's name."""
+    first, last, _ = segment_id.split("-")
+    return Window(int(first), int(last))
+
+
 def holds(segments: Sequence[Segment], window: Window) -> bool:
     """Whether one of these segments, in order, has all of a window; windows nest, so none has only a part of it."""
     place = bisect_right(segments, window.first, key=lambda segment: segment.first) - 1
