@@ -37,7 +37,7 @@ def _summary(run: Row, seconds: float) -> Panel:
     ]
     lines += [run["note"]] if run["note"] else []
     lines += [_parked(batch) for batch in run["parked"][:5]]
-    return Panel("\n".join(lines), title="The chain pipeline", title_align="left")
+    return Panel("\n".join(lines), title="The chain pipeline", title_align="left", border_style="cyan")
 
 
 def _parked(batch: Row) -> str:
@@ -47,7 +47,7 @@ def _parked(batch: Row) -> str:
 
 
 def _feerates(rows: Sequence[Row]) -> Table:
-    table = Table(title="Feerates in sat/vB, by weight", title_justify="left")
+    table = Table(title="Feerates in sat/vB, by weight", title_justify="left", title_style="bold", header_style="cyan")
     for name in ("height", "payments", "fees in sat", "p10", "p25", "median", "p75", "p90"):
         table.add_column(name, justify="right")
     for row in rows:
@@ -63,7 +63,7 @@ def _chart(rows: Iterable[Row]) -> Group:
     columns = binned(medians, CHART_WIDTH)
     top = max(columns, default=0)
     title = Text(f"Median feerate of {len(medians)} blocks, oldest first; the top is {top / 1000:.1f} sat/vB", "bold")
-    return Group(title, *bars(columns, CHART_HEIGHT), Text(""))
+    return Group(title, Text("\n".join(bars(columns, CHART_HEIGHT)), "cyan"), Text(""))
 
 
 def binned(values: Sequence[int], width: int) -> list[int]:
@@ -89,7 +89,7 @@ def bars(columns: Sequence[int], height: int) -> list[str]:
 
 
 def _flows(rows: Sequence[Row]) -> Table:
-    table = Table(title="Value by script type", title_justify="left")
+    table = Table(title="Value by script type", title_justify="left", title_style="bold", header_style="cyan")
     for name in ("script type", "outputs made", "BTC made", "outputs spent", "BTC spent"):
         table.add_column(name, justify="left" if name == "script type" else "right")
     types = {row["script_type"]: {"made": (0, 0), "spent": (0, 0)} for row in rows}
