@@ -106,13 +106,19 @@ def test_more_blocks_take_cheaper_transactions_until_the_floor(blocks: int, expe
 
 
 def test_a_full_projected_block_counts_more_than_the_order_of_the_mempool() -> None:
-    answer = ask(node_with(projected=template((9_000, 2_000_000), (7_000, 1_500_000), (1, 300_000))))
+    answer = ask(node_with(projected=template((9_000, 2_000_000), (7_000, 1_500_000), (1, 300_000))), blocks=1)
     assert (answer.next_block_sat_per_kvb, answer.next_block_basis) == (7_000, "block-template")
-    assert answer.within_blocks_sat_per_kvb <= 7_000
+    assert answer.within_blocks_sat_per_kvb == 7_000
+
+
+def test_a_projected_block_never_takes_less_than_the_floor() -> None:
+    assert ask(node_with(projected=template((100, 4_000_000)))).next_block_sat_per_kvb == 500
 
 
 def test_a_projected_block_that_the_node_keeps_small_says_nothing() -> None:
-    assert ask(node_with(projected=template((9_000, 1_000_000)))).next_block_basis == "mempool"
+    for weight in (1_000_000, 3_599_999):
+        assert ask(node_with(projected=template((9_000, weight)))).next_block_basis == "mempool"
+    assert ask(node_with(projected=template((9_000, 3_600_000)))).next_block_basis == "block-template"
 
 
 @pytest.mark.parametrize("kind", [Precondition, Defect])

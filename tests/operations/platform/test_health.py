@@ -98,6 +98,11 @@ def test_a_node_that_is_not_ready_is_degraded_and_one_that_is_not_there_is_down(
     assert report.status == status
 
 
+def test_one_that_is_down_counts_more_than_one_that_is_degraded() -> None:
+    report = look(node=down("bitcoin/warming-up"), table=down("storage/no-answer"))
+    assert (report.bitcoin.status, report.table.status, report.status) == ("degraded", "down", "down")
+
+
 def test_the_answer_is_200_whatever_it_says_and_no_neighbour_is_quoted() -> None:
     neighbours = Neighbours(node=down("bitcoin/unreachable"), table=down("storage/a"), blobs=down("storage/b"))
     with wiring.replaced({BitcoinNode: neighbours, Table: neighbours, Blobs: neighbours}):
