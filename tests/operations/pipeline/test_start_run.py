@@ -86,6 +86,17 @@ def test_a_run_whose_execution_died_is_failed_and_can_be_started_again(desk: Any
     assert again.status == "running"
 
 
+def test_two_may_find_a_dead_run_at_the_same_moment(desk: Any) -> None:
+    dead = start(desk, to_height=9)
+    desk.executions.statuses[dead.run_id] = "FAILED"
+
+    table = desk.interrupted(lambda: runs.refreshed(desk.table, desk.executions, desk.clock, dead.run_id))
+    found = runs.refreshed(table, desk.executions, desk.clock, dead.run_id)
+
+    assert found == runs.find(desk.table, dead.run_id)
+    assert found.status == "failed"
+
+
 def test_heights_above_the_tip_are_refused_and_nothing_is_recorded(desk: Any) -> None:
     with pytest.raises(Invalid) as refused:
         start(desk, from_height=10**6)

@@ -171,7 +171,9 @@ def refreshed(table: Table, executions: Executions, clock: Clock, run_id: str) -
     if run.status != "running" or executions.status(MACHINE, run_id) in (None, "RUNNING"):
         return run
     note = "The execution ended before the run was finished; start it again to go on where it stopped."
-    return finish(table, clock, find(table, run_id), status="failed", note=note)
+    with suppress(Conflict):  # somebody else sees it at this moment
+        return finish(table, clock, find(table, run_id), status="failed", note=note)
+    return find(table, run_id)
 
 
 def finish(table: Table, clock: Clock, run: Run, **changes: Any) -> Run:
