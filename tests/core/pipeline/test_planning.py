@@ -143,6 +143,17 @@ def test_what_a_reorganisation_took_is_collected_later_when_that_fails_at_first(
     assert again.batches == wanted.batches == (Window(28, 28), Window(29, 29), Window(30, 30))
 
 
+def test_an_orphan_below_a_gap_is_found() -> None:
+    chain = FakeChain(30)
+    orphan = chain.segment(Window(25, 25))
+    chain.reorganise(10, 15)
+    torn = merged(replace(empty(), follow_from=None), [orphan, chain.segment(Window(28, 28))], set())
+
+    wanted = plan(chain, look_at(chain), torn, None, follow=False)
+
+    assert (wanted.batches, wanted.retract) == ((Window(25, 25),), (orphan.id,))
+
+
 def test_a_reorganisation_inside_a_large_segment_collects_what_it_still_shares() -> None:
     chain = FakeChain(60)
     manifest = caught_up(chain, empty())

@@ -75,9 +75,9 @@ def plan(
             code="pipeline/other-chain",
         )
     stored = current.segments if current else ()
-    stale = _stale(node, chain, stored)
-    kept = stored[: len(stored) - len(stale)]
-    gone = [s.window for s in stale] + [window_of(name) for name in (current.retracted if current else ())]
+    stale = {s.id: s.window for s in _stale(node, chain, stored)}
+    kept = [s for s in stored if s.id not in stale]
+    gone = [*stale.values(), *(window_of(name) for name in (current.retracted if current else ()))]
     lost = [(w.first, min(w.last, chain.tip)) for w in gone if w.first <= chain.tip and not holds(kept, w)]
     ranges = _joined([asked, *lost] if asked else lost)
     wanted = [w for first, last in ranges for w in windows(first, last, chain.tip) if not holds(kept, w)]
@@ -86,7 +86,7 @@ def plan(
         last=ranges[-1][1] if ranges else chain.tip,
         follow_from=asked[0] if asked and follow else None,
         batches=tuple(wanted[:MAX_BATCHES]),
-        retract=tuple(s.id for s in stale),
+        retract=tuple(stale),
         remaining=max(0, len(wanted) - MAX_BATCHES),
     )
 
@@ -103,12 +103,20 @@ def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _stale(node: BitcoinNode, chain: Chain, stored: Sequence[Segment]) -> list[Segment]:
-    """Stored segments whose last block is not on the node's chain: from the top down to the first that is."""
+    """Stored segments whose last block is not on the node's chain, the highest first.
+
+    One that is there proves those that link up to it. Below a gap the node is asked again: a run that left the gap may
+    have met a reorganisation there, and stored blocks of both branches.
+    """
     stale: list[Segment] = []
+    proven = ""
     for segment in reversed(stored):
-        if segment.last <= chain.tip and node.call("getblockhash", segment.last) == segment.block_hash:
-            break
-        stale.append(segment)
+        if segment.block_hash == proven or (
+            segment.last <= chain.tip and node.call("getblockhash", segment.last) == segment.block_hash
+        ):
+            proven = segment.previous_hash
+        else:
+            stale.append(segment)
     return stale
 
 
