@@ -46,7 +46,7 @@ def problem_schema() -> dict[str, Any]:
     fields: dict[str, Any] = {
         "type": {**text, "format": "uri-reference", "description": "`/problems/<kind>`, and what exactly after that."},
         "title": {**text, "description": "The same for every problem of this type."},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "status": {"enum": sorted({failure.status for failure in tree()})},
         "detail": {**text, "description": "What happened, in one sentence."},
         "instance": {**text, "description": "The id of this request, as in the header x-request-id and in the logs."},
         "next_step": {**text, "description": "What the reader can do about it."},

@@ -161,6 +161,8 @@ def test_the_schema_of_problems_takes_every_failure_there_is(openapi: dict[str, 
             errors=(FieldError("/name", "too short"),),
             upstream=Upstream("bitcoin", -8),
             money_moved="unknown",
+            severity="critical",
+            location="/v1/things/1",
             retry_after_ms=10,
         )
         validator.validate(full.problem("one"))

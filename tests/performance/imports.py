@@ -14,8 +14,8 @@ _PROGRAMME = """
 import time
 started = time.process_time()
 import {handler}
-from isthmus import respond
-respond._logger()
+from isthmus.log import logger
+logger()
 print((time.process_time() - started) * 1000)
 """
 

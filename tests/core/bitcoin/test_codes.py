@@ -8,12 +8,14 @@ from isthmus.failure import (
     Conflict,
     Defect,
     Failure,
+    Funds,
     Invalid,
     Limited,
     NotFound,
     Precondition,
     Refused,
     Unavailable,
+    Unknown,
     Unsupported,
 )
 
@@ -28,7 +30,7 @@ PROTOCOL_H: dict[str, tuple[int, type[Failure]]] = {
     "RPC_TYPE_ERROR": (-3, Invalid),
     "RPC_WALLET_ERROR": (-4, Unavailable),
     "RPC_INVALID_ADDRESS_OR_KEY": (-5, Invalid),
-    "RPC_WALLET_INSUFFICIENT_FUNDS": (-6, Refused),
+    "RPC_WALLET_INSUFFICIENT_FUNDS": (-6, Funds),
     "RPC_OUT_OF_MEMORY": (-7, Unavailable),
     "RPC_INVALID_PARAMETER": (-8, Invalid),
     "RPC_CLIENT_NOT_CONNECTED": (-9, Precondition),
@@ -119,7 +121,7 @@ def test_a_scan_beside_another_one_is_told_when_to_come_back() -> None:
 def test_an_unknown_code_is_our_defect_when_reading_and_an_open_question_when_sending() -> None:
     reading, sending = codes.of_rpc("getblockcount", -999), codes.of_rpc("sendrawtransaction", -999)
     assert (type(reading), reading.money_moved) == (Defect, "no")
-    assert (type(sending), sending.money_moved) == (Defect, "unknown")
+    assert (type(sending), sending.money_moved) == (Unknown, "unknown")
 
 
 @pytest.mark.parametrize("code", sorted(codes.UNDECIDED))

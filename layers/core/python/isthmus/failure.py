@@ -11,13 +11,19 @@
     ├── Conflict           409  the state has changed under the request
     ├── Precondition       409  the neighbour is not in a state that allows this
     ├── Limited            429  a rate, budget or quota is used up
+    ├── Funds              402  there is not enough money for this
     ├── Refused            422  the other side gave a definite no
-    ├── Unavailable        503  certainly not performed: nobody answered, or it was too early to ask
+    ├── Expired            410  what this is about was valid until a while ago
+    ├── Unavailable        503  nobody answered, or it was too early to ask; the same request again is safe
+    ├── Unknown            202  the answer was lost: the effect may have happened, and is being looked up
     ├── Unsupported        501  this neighbour cannot do this
     ├── Integrity          500  an invariant is broken: stop and look
     └── Defect             500  our own mistake
 
 Every failure answers three questions: did money move, may the caller repeat, and what is the next step.
+The line between Unavailable and Unknown is whether repeating is safe. Unavailable is what certainly was not performed,
+every read, and every write under a key of its own (the stores, CHANGE operations): that one may have happened, and the
+repetition does nothing or finds it. Whatever must not happen twice and may have happened is Unknown, never Unavailable.
 The rendered form is RFC 9457 problem+json. Text from neighbours never enters it: only their codes do.
 """
 
@@ -51,8 +57,9 @@ class Failure(Exception):  # noqa: N818 - a failure is what users call it
     kind: ClassVar[str]
     title: ClassVar[str]
     status: ClassVar[int]
-    severity: ClassVar[Severity]
     repeat: ClassVar[Repeat]
+    severity: Severity
+    money_moved: MoneyMoved = "no"
 
     def __init__(
         self,
@@ -62,8 +69,10 @@ class Failure(Exception):  # noqa: N818 - a failure is what users call it
         code: str = "",
         errors: tuple[FieldError, ...] = (),
         upstream: Upstream | None = None,
-        money_moved: MoneyMoved = "no",
+        money_moved: MoneyMoved | None = None,
         retry_after_ms: int | None = None,
+        severity: Severity | None = None,
+        location: str = "",
     ) -> None:
         """Describe one failure.
 
@@ -73,8 +82,10 @@ class Failure(Exception):  # noqa: N818 - a failure is what users call it
             code: `domain/what` in kebab case; the end of the problem type's address.
             errors: refused fields, for Invalid.
             upstream: the neighbour's own code, if one answered.
-            money_moved: "no" unless an effect may have happened.
+            money_moved: the kind's, which is "no" for every kind but Unknown, unless this says otherwise.
             retry_after_ms: when repeating makes sense, if that is known.
+            severity: the kind's, unless this one is worse or milder.
+            location: the path of the resource that will know what became of it, for Unknown.
         """
         super().__init__(detail, next_step)
         self.detail = detail
@@ -82,8 +93,12 @@ class Failure(Exception):  # noqa: N818 - a failure is what users call it
         self.code = code
         self.errors = errors
         self.upstream = upstream
-        self.money_moved = money_moved
         self.retry_after_ms = retry_after_ms
+        self.location = location
+        if money_moved is not None:
+            self.money_moved = money_moved
+        if severity is not None:
+            self.severity = severity
 
     def __str__(self) -> str:
         return f"{self.detail} {self.next_step}"
@@ -178,6 +193,13 @@ class Limited(Failure):
     severity, repeat = "notice", "later"
 
 
+class Funds(Failure):
+    """There is not enough money for this."""
+
+    kind, title, status = "funds", "Not enough funds", 402
+    severity, repeat = "notice", "new-intent"
+
+
 class Refused(Failure):
     """The other side gave a definite no."""
 
@@ -185,11 +207,25 @@ class Refused(Failure):
     severity, repeat = "notice", "new-intent"
 
 
+class Expired(Failure):
+    """What this is about was valid until a while ago."""
+
+    kind, title, status = "expired", "Expired", 410
+    severity, repeat = "info", "new-intent"
+
+
 class Unavailable(Failure):
-    """Certainly not performed: nobody answered, or it was too early to ask."""
+    """Nobody answered, or it was too early to ask; the same request again is safe."""
 
     kind, title, status = "unavailable", "A neighbour is unavailable", 503
     severity, repeat = "warning", "same-key"
+
+
+class Unknown(Failure):
+    """The answer was lost: the effect may have happened, and is being looked up."""
+
+    kind, title, status = "unknown", "Not known yet", 202
+    severity, repeat, money_moved = "warning", "same-key", "unknown"
 
 
 class Unsupported(Failure):

@@ -1,17 +1,15 @@
 """The last step: an answer or an RFC 9457 problem document, as the channel wants it, and one log line per call."""
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from isthmus.failure import Failure
 from isthmus.fields import Response
+from isthmus.log import logger
 from isthmus.request import Channel
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools import Logger
-
     from isthmus.operation import Operation
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -33,6 +31,8 @@ def refuse(channel: Channel, failure: Failure, instance: str) -> Any:
     )
     if failure.retry_after_ms is not None:
         response["headers"]["retry-after"] = str(-(-failure.retry_after_ms // 1000))
+    if failure.location:
+        response["headers"]["location"] = failure.location
     return response
 
 
@@ -50,17 +50,10 @@ def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int
         "elapsed_us": elapsed_ns // 1000,
     }
     if failure is None:
-        _logger().info("done", **fields)
+        logger().info("done", **fields)
         return
     fields |= {"kind": failure.kind, "code": failure.code, "severity": failure.severity}
     if failure.upstream:
         fields["upstream"] = {"system": failure.upstream.system, "code": failure.upstream.code}
-    line = _logger().error if failure.status >= 500 else _logger().warning
+    line = logger().error if failure.status >= 500 else logger().warning
     line("refused", **fields, exc_info=failure.__cause__ if failure.kind == "defect" else None)
-
-
-@cache
-def _logger() -> "Logger":
-    from aws_lambda_powertools import Logger
-
-    return Logger(service="isthmus", location=None)

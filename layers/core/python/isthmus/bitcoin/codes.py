@@ -11,6 +11,7 @@ from isthmus.failure import (
     Conflict,
     Defect,
     Failure,
+    Funds,
     Integrity,
     Invalid,
     Limited,
@@ -18,6 +19,7 @@ from isthmus.failure import (
     Precondition,
     Refused,
     Unavailable,
+    Unknown,
     Unsupported,
     Upstream,
 )
@@ -70,7 +72,7 @@ RPC = MappingProxyType(
             "Check it for typing errors and for the right network.",
         ),
         -6: Meaning(
-            Refused, "funds", "The node's wallet has not enough spendable funds.", "Fund the wallet or send less."
+            Funds, "funds", "The node's wallet has not enough spendable funds.", "Fund the wallet or send less."
         ),
         -7: Meaning(
             Unavailable, "node-memory", "The node ran out of memory.", "Give the node more memory, then repeat."
@@ -325,13 +327,13 @@ UNMAPPED = Meaning(
 
 
 def failure(meaning: Meaning, upstream: int | str | None = None, *, undecided: bool = False) -> Failure:
-    """The failure of one meaning; `undecided` when an effect may have happened all the same."""
-    return meaning.kind(
+    """The failure of one meaning; Unknown when an effect may have happened all the same."""
+    kind = Unknown if undecided else meaning.kind
+    return kind(
         meaning.detail,
         next_step="Look the effect up before you repeat." if undecided else meaning.next_step,
         code=f"bitcoin/{meaning.code}",
         upstream=None if upstream is None else Upstream("bitcoin", upstream),
-        money_moved="unknown" if undecided else "no",
         retry_after_ms=meaning.retry_after_ms,
     )
 

@@ -13,7 +13,11 @@ def conflict() -> Conflict:
 
 
 def unavailable(system: str, code: int | str) -> Unavailable:
-    """The store `system` did not answer, or answered with a code that says: not now."""
+    """The store `system` did not answer, or answered with a code that says: not now.
+
+    A write may have happened all the same. Repeating it is safe because every write names its own key: without a
+    condition it writes the same again, with one it is refused, and a read then tells whose write it was.
+    """
     return Unavailable(
         "The store did not answer.",
         next_step="Repeat the request; when a repeated write is refused, read what is stored.",
