@@ -12,6 +12,8 @@ import pytest
 
 from tests.core.outbound.world import PUBLIC, Behave, Certificate, Host, Serve, World
 
+TLS_HANDSHAKE = b"\x16"
+
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
@@ -110,7 +112,7 @@ def _serve(connection: socket.socket, host: Host, behave: Behave) -> None:
 def _whole(connection: socket.socket) -> bytes:
     """A request's head and its body."""
     read = b""
-    while b"\r\n\r\n" not in read:
+    while b"\r\n\r\n" not in read and read[:1] != TLS_HANDSHAKE:
         read += connection.recv(65_536) or b"\r\n\r\n"
     head, _, body = read.partition(b"\r\n\r\n")
     length = next((int(value) for value in re.findall(rb"(?i)content-length: *(\d+)", head)), 0)
