@@ -9,13 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from infra.local.client import send, show_problem
+from infra.local.client import Answer, send, show_problem
 from infra.local.home import find, home_of
 from infra.local.report import print_report
 from isthmus.failure import Precondition, Refused
 
 _POLL_S = 0.25
 _PATIENCE_S = 86_400.0
+_BUSY_PATIENCE_S = 600.0
 _DONE = ("stored", "refused", "quarantined")
 
 
@@ -44,15 +45,31 @@ def run_pipeline(console: Console, url: str, first: int, last: int | None) -> bo
     started = time.monotonic()
     found: list[Any] = []
     while True:
-        found.append(_watched(console, url, request(url, "POST", "/v1/pipeline/runs", asked)["run_id"]))
+        found.append(_watched(console, url, _started(url, asked)))
         if not found[-1]["remaining"] or found[-1]["status"] != "complete":
             break
     whole = found[-1] | {name: sum(one[name] for one in found) for name in ("transactions", "bytes", "batches")}
     whole["first"] = found[0]["first"]
     if whole["analysis"]:
-        analysis = request(url, "GET", "/v1/pipeline/analysis?blocks=1000")
+        analysis = request(url, "/v1/pipeline/analysis?blocks=1000")
         print_report(console, whole, analysis, time.monotonic() - started)
     return bool(whole["status"] == "complete")
+
+
+def _started(url: str, asked: Any) -> str:
+    """The id of the run, which waits for one that the schedule may have started just before."""
+    deadline = time.monotonic() + _BUSY_PATIENCE_S
+    while True:
+        answer = _post(url, asked)
+        busy = not answer.ok and json.loads(answer.body).get("type", "").endswith("/pipeline/busy")
+        if not busy or time.monotonic() > deadline:
+            return str(_checked(answer)["run_id"])
+        time.sleep(1)
+
+
+def _post(url: str, body: Any) -> Answer:
+    sent = json.dumps(body).encode()
+    return send(url, "POST", "/v1/pipeline/runs", body=sent, headers={"content-type": "application/json"})
 
 
 def _watched(console: Console, url: str, run_id: str) -> Any:
@@ -62,7 +79,7 @@ def _watched(console: Console, url: str, run_id: str) -> Any:
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("collect, validate, process", total=None)
         while time.monotonic() < deadline:
-            shown = request(url, "GET", f"/v1/pipeline/runs/{run_id}")
+            shown = request(url, f"/v1/pipeline/runs/{run_id}")
             steps = {"collected": 1, "validated": 2, "processed": 3} | dict.fromkeys(_DONE, 3)
             done = sum(steps.get(status, 0) * count for status, count in shown["progress"].items())
             progress.update(bar, completed=done, total=3 * shown["batches"])
@@ -75,14 +92,16 @@ def _watched(console: Console, url: str, run_id: str) -> Any:
     )
 
 
-def request(url: str, method: str, path: str, body: Any = None) -> Any:
-    """One call of the HTTP API.
+def request(url: str, path: str) -> Any:
+    """The answer to one GET.
 
     Raises:
         Precondition: it was refused; the problem was shown.
     """
-    sent = None if body is None else json.dumps(body).encode()
-    answer = send(url, method, path, body=sent, headers={"content-type": "application/json"} if sent else None)
+    return _checked(send(url, "GET", path))
+
+
+def _checked(answer: Answer) -> Any:
     document = json.loads(answer.body)
     if answer.ok:
         return document

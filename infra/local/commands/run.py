@@ -100,7 +100,7 @@ class _Job:
     def _work(self, address: Address) -> None:
         url = address.url
         self.console.print(f"Isthmus serves {url}.")
-        first = 0 if self.node else max(0, request(url, "GET", "/v1/bitcoin/chain")["height"] - OWN_NODE_BLOCKS + 1)
+        first = 0 if self.node else max(0, request(url, "/v1/bitcoin/chain")["height"] - OWN_NODE_BLOCKS + 1)
         self.complete = run_pipeline(self.console, url, first, None)
         self.console.print(_NEXT.format(url=url), highlight=False, markup=False, soft_wrap=True)
         if not self.once:
@@ -109,15 +109,15 @@ class _Job:
 
     def _follow(self, url: str) -> None:
         """Report each run that the schedule makes; on our own node, mine a block now and then."""
-        seen = request(url, "GET", "/v1/pipeline/runs?limit=1")["runs"][0]["run_id"]
+        seen = request(url, "/v1/pipeline/runs?limit=1")["runs"][0]["run_id"]
         mine = _every(NEW_BLOCK_EVERY_S)
         while not self.stopping.wait(_POLL_S):
             if self.node is not None and mine():
                 extend(self.node)
-            newest = request(url, "GET", "/v1/pipeline/runs?limit=1")["runs"][0]
+            newest = request(url, "/v1/pipeline/runs?limit=1")["runs"][0]
             if newest["run_id"] != seen and newest["status"] != "running":
                 seen = newest["run_id"]
-                run = request(url, "GET", f"/v1/pipeline/runs/{seen}")
+                run = request(url, f"/v1/pipeline/runs/{seen}")
                 found = f"blocks {run['first']} to {run['last']}, {run['transactions']} transactions"
                 self.console.print(f"{time.strftime('%H:%M:%S')} {found}: {run['status']}")
 

@@ -6,6 +6,7 @@ import pytest
 
 from isthmus.merkle import merkle_root, sha256d
 from isthmus.pipeline.checks import MAX_FINDINGS, BlockFacts, Verdict, check, subsidy_sat, worst
+from isthmus.pipeline.segments import Segment
 
 REGTEST_BITS = 0x207FFFFF
 TXIDS = [bytes([number]) * 32 for number in range(3)]
@@ -46,7 +47,12 @@ def chain(length: int = 3, first: int = 10, previous: bytes = bytes(32)) -> list
 
 
 def found(blocks: list[BlockFacts]) -> list[tuple[int, str, Verdict]]:
-    return [(f.height, f.check, f.verdict) for f in check(blocks, "regtest", bytes(32), 10)]
+    return [(f.height, f.check, f.verdict) for f in check(blocks, "regtest", segment_of(blocks))]
+
+
+def segment_of(blocks: list[BlockFacts]) -> Segment:
+    """The segment that these blocks are, when they are a chain from height 10."""
+    return Segment(10, 9 + len(blocks), blocks[-1].block_hash.hex(), "00" * 32, 3 * len(blocks), 1)
 
 
 def test_a_chain_that_keeps_all_rules_passes() -> None:
@@ -135,13 +141,22 @@ def test_the_subsidy_halves(height: int, chain_name: str, sat: int) -> None:
 def test_the_worst_finding_decides() -> None:
     broken = [replace(chain(1)[0], lowest_fee_sat=-1, highest_feerate_sat_per_kvb=10**9)]
 
-    assert worst(check(broken, "regtest", bytes(32), 10)) == "quarantine"
+    assert worst(check(broken, "regtest", segment_of(broken))) == "quarantine"
 
 
 def test_a_grave_finding_is_not_crowded_out_by_slight_ones() -> None:
     *noted, last = (replace(block, fees_sat=400) for block in chain(MAX_FINDINGS + 1))
 
-    findings = check([*noted, replace(last, txids=TXIDS[:2])], "regtest", bytes(32), 10)
+    blocks = [*noted, replace(last, txids=TXIDS[:2])]
+    findings = check(blocks, "regtest", segment_of(blocks))
 
     assert worst(findings) == "block"
     assert len(findings) == MAX_FINDINGS
+
+
+def test_rows_that_end_too_early_are_seen() -> None:
+    blocks = chain()
+
+    cut = check(blocks[:2], "regtest", segment_of(blocks))
+
+    assert [(f.height, f.check, f.verdict) for f in cut] == [(12, "blocks", "block")]

@@ -61,6 +61,19 @@ def test_new_blocks_are_collected_when_they_are_followed(fresh_node: Callable[..
     assert [b["first"] for b in desk.executions.started[found.run.run_id]["batches"]] == [11, 12]
 
 
+def test_a_first_run_that_died_is_taken_up_again(desk: Any) -> None:
+    dead = desk.plan(100)
+    desk.executions.statuses[dead.run_id] = "FAILED"
+    desk.clock.now += 1
+    assert reconcile(desk).status == "waiting"
+    desk.clock.now += 60_000
+
+    found = reconcile(desk)
+
+    assert (found.status, found.run.follow_from) == ("started", 100)
+    assert desk.finish(runs.find(desk.table, found.run.run_id)).status == "complete"
+
+
 def test_new_blocks_are_left_alone_when_a_range_was_asked(fresh_node: Callable[..., RegtestNode], desk_on: Any) -> None:
     node = fresh_node(blocks=10)
     desk = desk_on(node)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from isthmus.merkle import merkle_root, sha256d
 from isthmus.pipeline.blocks import HEADER_BYTES
+from isthmus.pipeline.segments import Segment
 
 Verdict = Literal["pass", "warn", "quarantine", "block"]
 _SEVERITY: tuple[Verdict, ...] = ("pass", "warn", "quarantine", "block")
@@ -69,17 +70,20 @@ def worst(findings: Sequence[Finding]) -> Verdict:
     return max((finding.verdict for finding in findings), key=_SEVERITY.index, default="pass")
 
 
-def check(blocks: Sequence[BlockFacts], chain: str, previous_hash: bytes, first_height: int) -> list[Finding]:
-    """The findings in consecutive blocks, the worst first, at most MAX_FINDINGS."""
+def check(blocks: Sequence[BlockFacts], chain: str, segment: Segment) -> list[Finding]:
+    """The findings in the blocks of a segment, the worst first, at most MAX_FINDINGS."""
     found: list[Finding] = []
     times: list[int] = []
-    for expected, block in enumerate(blocks, first_height):
+    previous_hash = bytes.fromhex(segment.previous_hash)
+    for expected, block in enumerate(blocks, segment.first):
         found += _linked(block, expected, previous_hash)
         found += _committed(block)
         found += _timed(block, times)
         found += _paid(block, chain)
         previous_hash = block.block_hash
         times.append(int.from_bytes(block.header[68:72], "little"))
+    if len(blocks) != segment.last - segment.first + 1 or previous_hash.hex() != segment.block_hash:
+        found.append(Finding(segment.last, "blocks", "block", "the rows do not end with the segment's last block"))
     return sorted(found, key=lambda finding: _SEVERITY.index(finding.verdict), reverse=True)[:MAX_FINDINGS]
 
 

@@ -150,12 +150,12 @@ def reconcile(
         executions.start(MACHINE, current.run_id, _payload(table, current.run_id))
         return "busy", current
     stored, _ = manifest.load(blobs)
-    if stored is None:
+    wishes = [wish.follow_from for wish in (stored, current) if wish and wish.follow_from is not None]
+    if stored is None and not wishes:
         return "empty", None
     chain = look_at(node)
-    follow = stored.follow_from is not None and stored.follow_from <= chain.tip
-    asked = (stored.follow_from, chain.tip) if stored.follow_from is not None and follow else None
-    wanted = plan(node, chain, stored, asked, follow=follow)
+    follow = [(wish, chain.tip) for wish in wishes if wish <= chain.tip]
+    wanted = plan(node, chain, stored, min(follow, default=None), follow=bool(follow))
     if not wanted.batches and not wanted.retract:
         return "in-step", None
     if current and current.finished_ms and current.run_id.endswith(_digest(chain, wanted)):

@@ -170,7 +170,7 @@ def validate(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> B
         chain = runs.find(table, run_id).chain
         files = _files(blobs, [segment], "transactions", "blocks")
         facts = checks.facts(sql.query(checks.FACTS_SQL, files))
-        found = checks.check(facts, chain, bytes.fromhex(segment.previous_hash), segment.first)
+        found = checks.check(facts, chain, segment)
         verdict = checks.worst(found)
         findings = tuple(asdict(finding) for finding in found)
     status = _AFTER[verdict]
