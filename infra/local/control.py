@@ -8,7 +8,7 @@ access key of its AWS signature or as a bearer token.
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -30,7 +30,7 @@ _AWS_JSON = (b"content-type", b"application/x-amz-json-1.0")
 class Controls:
     """What the control API may do."""
 
-    token: str
+    token: str = field(repr=False)
     step_functions: StepFunctions
     invoke: Callable[[str, bytes], Awaitable[Outcome]]
     functions: Mapping[str, str]
@@ -56,7 +56,8 @@ def control(controls: Controls) -> App:
         except Failure as refused:
             document = refused.problem("control") | {"__type": "AccessDeniedException", "message": refused.detail}
             media_type = _AWS_JSON if target else (b"content-type", b"application/problem+json")
-            answer = HttpResponse(refused.status, [media_type], orjson.dumps(document))
+            challenge = [(b"www-authenticate", b"Bearer")] if refused.status == 401 else []
+            answer = HttpResponse(refused.status, [media_type, *challenge], orjson.dumps(document))
         await send_response(send, answer)
 
     return app

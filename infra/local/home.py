@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Address:
     pid: int
     url: str
     control: str
-    token: str
+    token: str = field(repr=False)
 
 
 def home_of(environ: Mapping[str, str]) -> Home:

@@ -10,11 +10,13 @@ from typing import Any
 
 from infra.local.events import HttpResponse
 from isthmus.failure import Failure, Forbidden, Malformed, TooLarge
+from isthmus.respond import HEADERS
 
 MAX_HEADER_BYTES = 10_240  # as API Gateway's quota for HTTP APIs
 _HOST = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?")
 _OWN_SITE = (b"same-origin", b"none")
 _LONGEST_LENGTH = 12
+_SECURITY = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 def refusal(headers: Iterable[tuple[bytes, bytes]]) -> Failure | None:
@@ -72,7 +74,9 @@ def _too_large(limit: int) -> TooLarge:
 
 
 async def send_response(send: Callable[[MutableMapping[str, Any]], Awaitable[None]], answer: HttpResponse) -> None:
-    """Send a whole response at once."""
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    """Send a whole response at once, with the headers that every answer has."""
+    given = {name for name, _ in answer.headers}
+    headers = [*answer.headers, *(pair for pair in _SECURITY if pair[0] not in given)]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

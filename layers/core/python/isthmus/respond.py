@@ -12,7 +12,16 @@ from isthmus.request import Channel
 if TYPE_CHECKING:
     from isthmus.operation import Operation
 
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+"""On every answer: nobody keeps it, and a browser that is shown one does nothing with it. Never a CORS header."""
+
+CHALLENGE = "AWS4-HMAC-SHA256"
+"""What `www-authenticate` of a 401 asks for (RFC 9110 section 11.6.1)."""
 
 
 def answer(channel: Channel, status: int, response: Response, instance: str) -> Any:
@@ -29,6 +38,8 @@ def refuse(channel: Channel, failure: Failure, instance: str) -> Any:
     response = _http(
         failure.status, "application/problem+json", orjson.dumps(failure.problem(instance)).decode(), instance
     )
+    if failure.status == 401:
+        response["headers"]["www-authenticate"] = CHALLENGE
     if failure.retry_after_ms is not None:
         response["headers"]["retry-after"] = str(-(-failure.retry_after_ms // 1000))
     if failure.location:
@@ -37,7 +48,7 @@ def refuse(channel: Channel, failure: Failure, instance: str) -> Any:
 
 
 def _http(status: int, media_type: str, body: str, instance: str) -> dict[str, Any]:
-    headers = {"content-type": media_type, "x-request-id": instance, **_HEADERS}
+    headers = {"content-type": media_type, "x-request-id": instance, **HEADERS}
     return {"statusCode": status, "headers": headers, "body": body}
 
 
