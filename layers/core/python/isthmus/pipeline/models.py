@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from isthmus.fields import Height, Request, Response, Sat
 
-RunId = Annotated[str, Field(pattern=r"^\d{8}-[0-9a-f]{12}$", description="the run's id")]
+RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9a-f]{12}$", description="the run's id")]
 
 
 class OfRun(Request):
