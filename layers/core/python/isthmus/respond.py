@@ -1,5 +1,7 @@
 """The last step: an answer or an RFC 9457 problem document, as the channel wants it, and one log line per call."""
 
+from pathlib import PurePath
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,6 +22,9 @@ HEADERS = {
 }
 """On every answer: nobody keeps it, and a browser that is shown one does nothing with it. Never a CORS header."""
 
+MAX_CAUSES = 5
+MAX_FRAMES = 12
+
 CHALLENGE = "AWS4-HMAC-SHA256"
 """What `www-authenticate` of a 401 asks for (RFC 9110 section 11.6.1)."""
 
@@ -34,7 +39,7 @@ def answer(channel: Channel, status: int, response: Response, instance: str) -> 
 def refuse(channel: Channel, failure: Failure, instance: str) -> Any:
     """HTTP gets a problem document; a state machine gets the exception, so that Retry and Catch can name its class."""
     if channel is not Channel.HTTP:
-        raise failure
+        raise failure from None  # its cause may quote the request, and the runtime would print it
     response = _http(
         failure.status, "application/problem+json", orjson.dumps(failure.problem(instance)).decode(), instance
     )
@@ -67,4 +72,18 @@ def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int
     if failure.upstream:
         fields["upstream"] = {"system": failure.upstream.system, "code": failure.upstream.code}
     line = logger().error if failure.status >= 500 else logger().warning
-    line("refused", **fields, exc_info=failure.__cause__ if failure.kind == "defect" else None)
+    if failure.kind == "defect":
+        fields["causes"] = _causes(failure)
+    line("refused", **fields)
+
+
+def _causes(failure: Failure) -> list[dict[str, Any]]:
+    """What a defect comes from: types and places of the exceptions behind it, never their texts."""
+    causes: list[dict[str, Any]] = []
+    cause = failure.__cause__
+    while cause is not None and len(causes) < MAX_CAUSES:
+        frames = walk_tb(cause.__traceback__)
+        at = [f"{PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}" for frame, line in frames]
+        causes.append({"type": type(cause).__qualname__, "at": at[-MAX_FRAMES:]})
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return causes

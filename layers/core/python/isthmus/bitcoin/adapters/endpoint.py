@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from isthmus.failure import Defect, Failure, Precondition, Unavailable, Upstream
+from isthmus.quiet import quiet
 
 DEFAULT_PORTS = {"http": 8332, "https": 443}
 MAX_COOKIE_BYTES = 4096
@@ -93,6 +94,7 @@ def _from_secret(name: str) -> Endpoint:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    quiet()
     try:
         client = boto3.client("secretsmanager", config=Config(**SECRETS_PATIENCE))
         document = json.loads(client.get_secret_value(SecretId=name)["SecretString"])

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from isthmus.failure import Defect, Failure, NotFound, Upstream
+from isthmus.quiet import quiet
 from isthmus.storage.refusals import conflict, unavailable
 
 CONTENDED = "TransactionConflict"
@@ -28,6 +29,7 @@ def client(service: str, *, read_timeout_s: float) -> Any:
     import boto3
     from botocore.config import Config
 
+    quiet()
     retries: Any = {"total_max_attempts": 3, "mode": "standard"}
     config = Config(connect_timeout=2, read_timeout=read_timeout_s, retries=retries, max_pool_connections=32)
     make: Any = boto3.client
