@@ -1,11 +1,14 @@
 """Public or not, compared with a table of ranges of its own: integers, no `ipaddress` properties."""
 
+import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from isthmus.failure import Failure
+from isthmus.outbound import Network, Outgoing, fetch
 from isthmus.outbound.addresses import is_public
 
 
@@ -98,3 +101,41 @@ def test_only_global_unicast_is_public_but_for_nat64(network: str, low: int) -> 
 def test_an_address_with_a_zone_is_not_public() -> None:
     assert is_public(IPv6Address("2606:4700:4700::1111"))
     assert not is_public(IPv6Address("2606:4700:4700::1111%1"))
+
+
+def dialled(url: str, *answers: str) -> list[str]:
+    """The addresses that a call tries to connect to, when a resolver answers so."""
+    tried: list[str] = []
+
+    def connect(address: str, port: int, timeout_s: float) -> socket.socket:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    with pytest.raises(Failure):
+        fetch(Outgoing(url), network=Network(lambda *_: answers, connect))
+    return tried
+
+
+@given(st.lists(st.integers(0, 2**32 - 1) | EDGES_V4, min_size=1, max_size=3, unique=True))
+def test_a_name_is_connected_where_all_its_addresses_are_open_and_nowhere_else(addresses: list[int]) -> None:
+    answers = [str(IPv4Address(address)) for address in addresses]
+
+    assert dialled("https://good.com/", *answers) == (answers if all(map(open_v4, addresses)) else [])
+
+
+def spelt(number: int, base: str) -> str:
+    return {"d": str(number), "o": f"0{number:o}", "x": f"0x{number:x}", "z": f"0{number}"}[base]
+
+
+@given(
+    st.integers(0, 2**32 - 1) | EDGES_V4,
+    st.integers(1, 4),
+    st.lists(st.sampled_from("doxz"), min_size=4, max_size=4),
+)
+def test_a_literal_is_connected_in_its_one_form_and_in_no_other(address: int, parts: int, bases: list[str]) -> None:
+    octets = list(address.to_bytes(4, "big"))
+    numbers = [*octets[: parts - 1], int.from_bytes(octets[parts - 1 :], "big")]
+    host = ".".join(spelt(number, base) for number, base in zip(numbers, bases, strict=False))
+    plain = host == ".".join(map(str, octets)) and open_v4(address)
+
+    assert dialled(f"https://{host}/", "93.184.215.14") == ([host] if plain else [])

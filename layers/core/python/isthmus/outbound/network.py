@@ -69,6 +69,7 @@ def connect(address: str, port: int, timeout_s: float) -> socket.socket:
 def trust() -> ssl.SSLContext:
     """The system's certificate authorities, names checked, TLS 1.2 or newer."""
     context = ssl.create_default_context()
+    context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
