@@ -74,6 +74,7 @@ def problem_schema() -> dict[str, Any]:
             "additionalProperties": False,
         },
         "retry_after_ms": {"type": "integer", "minimum": 0},
+        "group": {**text, "description": "Which failures have the same cause: `get_group` says what is known of them."},
     }
     return {
         "type": "object",

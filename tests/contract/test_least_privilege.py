@@ -8,11 +8,15 @@ import pytest
 
 from infra.template.sam import logical_id
 from isthmus.catalogue import operations
+from isthmus.faults.reports import PARTITION
 from isthmus.operation import Effect
 from isthmus.ports import COSTS
 
 ANY_RESOURCE = {"MachineLogs": "CloudWatch's log delivery has no resources to name"}
 READING = ("Get", "List", "Query", "Describe")
+REPORTING = ("dynamodb:PutItem", json.dumps({"Fn::GetAtt": ["Table", "Arn"]}))
+"""What every function may do: put a report into the one partition that the statement's condition names."""
+
 AWS_POLICIES = {
     "AWSLambdaBasicExecutionRole": "writes logs",
     "AWSLambdaVPCAccessExecutionRole": "joins the VPC of the node",
@@ -46,16 +50,26 @@ def test_a_function_may_do_exactly_what_its_parameters_cost(operation: Any, reso
     changes = operation.effect is not Effect.READ
     costs = [COSTS[port] for port in operation.ports.values() if port in COSTS]
     granted = [grant for cost in costs for grant in (*cost.read, *(cost.change if changes else ()))]
-    expected = {(action, json.dumps(grant.resource)) for grant in granted for action in grant.actions}
+    expected = {(action, json.dumps(grant.resource)) for grant in granted for action in grant.actions} | {REPORTING}
     allowed = _of_role(resources, logical_id(operation) + "Role")
     assert {(action, json.dumps(one["Resource"])) for one in allowed for action in _list(one["Action"])} == expected
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda one: one.name)
 def test_a_function_that_only_reads_may_write_nothing(operation: Any, resources: Resources) -> None:
-    allowed = [action for one in _of_role(resources, logical_id(operation) + "Role") for action in _list(one["Action"])]
+    free = [one for one in _of_role(resources, logical_id(operation) + "Role") if "Condition" not in one]
+    allowed = [action for one in free for action in _list(one["Action"])]
     writes = [action for action in allowed if not action.split(":")[1].startswith(READING)]
     assert operation.effect is not Effect.READ or writes == []
+
+
+def test_what_every_function_may_write_is_one_partition(resources: Resources) -> None:
+    (statement,) = resources["FaultReports"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PARTITION]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    assert [where for where, one in _allowed(resources) if "Condition" in one] == ["FaultReports"]
 
 
 def test_roles_get_no_other_policy_of_aws_than_the_two_that_lambda_needs(resources: Resources) -> None:

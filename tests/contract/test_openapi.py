@@ -165,6 +165,7 @@ def test_the_schema_of_problems_takes_every_failure_there_is(openapi: dict[str, 
             location="/v1/things/1",
             retry_after_ms=10,
         )
+        full.group = "v1:" + "0" * 64
         validator.validate(full.problem("one"))
         validator.validate(failure("It failed.", next_step="Look.").problem("one"))
 

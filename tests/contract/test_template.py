@@ -57,6 +57,9 @@ def properties(one: Operation) -> dict[str, Any]:
     return found
 
 
+REPORTS = {"Ref": "FaultReports"}
+
+
 def test_a_function_is_about_six_lines() -> None:
     lines = render([read_thing], ()).splitlines()
     start = lines.index("  ReadThing:")
@@ -66,14 +69,14 @@ def test_a_function_is_about_six_lines() -> None:
         "    Metadata: {BuildMethod: makefile}",
         "    Properties:",
         f"      Handler: {read_thing.handler}",
-        "      Policies: [!Ref TableRead]",
+        "      Policies: [!Ref FaultReports, !Ref TableRead]",
     ]
     assert lines[start + 6].startswith("      Events: {Http: {Type: HttpApi")
     assert lines[start + 7] == ""
 
 
 def test_a_reader_gets_the_reading_policy_of_each_port_that_costs_something() -> None:
-    assert properties(read_thing)["Policies"] == [{"Ref": "TableRead"}]
+    assert properties(read_thing)["Policies"] == [REPORTS, {"Ref": "TableRead"}]
 
 
 @pytest.mark.parametrize("one", [change_thing, pay_thing], ids=lambda one: one.effect.value)
@@ -95,7 +98,7 @@ def test_the_changing_policy_allows_reading_too() -> None:
 
 def test_only_policies_that_somebody_uses_are_there() -> None:
     policies = {n for n, one in resources(read_thing).items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
-    assert policies == {"MachineLogs", "TableRead"}
+    assert policies == {"FaultReports", "MachineLogs", "TableRead"}
 
 
 def test_a_port_brings_its_layers() -> None:

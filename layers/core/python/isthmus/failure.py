@@ -60,6 +60,8 @@ class Failure(Exception):  # noqa: N818 - a failure is what users call it
     repeat: ClassVar[Repeat]
     severity: Severity
     money_moved: MoneyMoved = "no"
+    group: str = ""
+    """Which failures have the same cause as this one; the control flow says so (isthmus.faults.fingerprint)."""
 
     def __init__(
         self,
@@ -123,6 +125,8 @@ class Failure(Exception):  # noqa: N818 - a failure is what users call it
             document["upstream"] = {"system": self.upstream.system, "code": self.upstream.code}
         if self.retry_after_ms is not None:
             document["retry_after_ms"] = self.retry_after_ms
+        if self.group:
+            document["group"] = self.group
         return document
 
 

@@ -16,6 +16,8 @@ from typing import Any, get_type_hints
 
 from isthmus import respond, wiring
 from isthmus.failure import Defect, Failure, Forbidden, Unauthenticated
+from isthmus.faults import reports
+from isthmus.faults.fingerprint import fingerprint
 from isthmus.fields import Request, Response
 from isthmus.ports import Caller
 from isthmus.request import Channel, channel_of, parse
@@ -115,8 +117,11 @@ class Operation:
                 next_step="Report the instance id; repeating is safe when the operation only reads.",
             )
             failure.__cause__ = unknown
+        if failure is not None:
+            failure.group = fingerprint(f"{self.domain}.{self.name}", failure)
         respond.log(self, channel, instance, time.perf_counter_ns() - started, failure)
         if failure is not None:
+            reports.report(f"{self.domain}.{self.name}", channel.value, instance, failure)
             return respond.refuse(channel, failure, instance)
         return respond.answer(channel, self.status, response, instance)
 

@@ -68,7 +68,7 @@ def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int
     if failure is None:
         logger().info("done", **fields)
         return
-    fields |= {"kind": failure.kind, "code": failure.code, "severity": failure.severity}
+    fields |= {"kind": failure.kind, "code": failure.code, "severity": failure.severity, "group": failure.group}
     if failure.upstream:
         fields["upstream"] = {"system": failure.upstream.system, "code": failure.upstream.code}
     line = logger().error if failure.status >= 500 else logger().warning

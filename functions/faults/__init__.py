@@ -1,0 +1,1 @@
+"""What goes wrong, how often, and whether that is news."""

@@ -1,0 +1,28 @@
+"""Make groups of what failed."""
+
+from pydantic import Field
+
+from isthmus.failure import Unavailable
+from isthmus.faults import analysis
+from isthmus.faults.models import GroupId
+from isthmus.fields import Request, Response
+from isthmus.operation import Effect, operation
+from isthmus.ports import Clock, Table
+
+
+class AnalyzeFaults(Request):
+    """Nothing to say."""
+
+
+class FaultAnalysis(Response):
+    """What was found."""
+
+    reports: int = Field(description="how many reports became part of a group")
+    groups: int = Field(description="how many groups there are")
+    escalated: tuple[GroupId, ...] = Field(description="the groups that have begun to escalate")
+
+
+@operation(effect=Effect.CHANGE, schedule="rate(1 minute)", errors=(Unavailable,), timeout_s=50)
+def analyze_faults(request: AnalyzeFaults, table: Table, clock: Clock) -> FaultAnalysis:
+    """Empty the inbox of failures into groups by cause, and say which have begun to escalate."""
+    return FaultAnalysis.model_validate(analysis.analyze(table, clock.now_ms()), from_attributes=True)
