@@ -4,7 +4,7 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from isthmus.failure import Failure
@@ -67,11 +67,13 @@ INTERESTING_V6 = st.builds(
 )
 
 
+@settings(deadline=None)  # other processes share the machine
 @given(st.integers(0, 2**32 - 1) | EDGES_V4)
 def test_an_ipv4_address_is_public_where_the_table_is_open(address: int) -> None:
     assert is_public(IPv4Address(address)) == open_v4(address)
 
 
+@settings(deadline=None)  # other processes share the machine
 @given(st.integers(0, 2**128 - 1) | INTERESTING_V6)
 @example(0x2620004F8000 << 80)
 @example((0x2620004F8001 << 80) - 1)
@@ -82,6 +84,7 @@ def test_an_ipv6_address_is_public_where_the_table_is_open(address: int) -> None
     assert is_public(IPv6Address(address)) == open_v6(address)
 
 
+@settings(deadline=None)  # other processes share the machine
 @given(st.integers(0, 2**32 - 1) | EDGES_V4)
 def test_nat64_is_as_public_as_the_address_inside_and_every_other_wrapping_is_closed(address: int) -> None:
     assert is_public(IPv6Address((0x64FF9B << 96) | address)) == open_v4(address)
@@ -91,6 +94,7 @@ def test_nat64_is_as_public_as_the_address_inside_and_every_other_wrapping_is_cl
 
 
 @pytest.mark.parametrize("network", ["::/3", "4000::/2", "8000::/1"])
+@settings(deadline=None)  # other processes share the machine
 @given(low=st.integers(0, 2**125 - 1))
 def test_only_global_unicast_is_public_but_for_nat64(network: str, low: int) -> None:
     address = IPv6Network(network)[low]
@@ -116,6 +120,7 @@ def dialled(url: str, *answers: str) -> list[str]:
     return tried
 
 
+@settings(deadline=None)  # other processes share the machine
 @given(st.lists(st.integers(0, 2**32 - 1) | EDGES_V4, min_size=1, max_size=3, unique=True))
 def test_a_name_is_connected_where_all_its_addresses_are_open_and_nowhere_else(addresses: list[int]) -> None:
     answers = [str(IPv4Address(address)) for address in addresses]
@@ -127,6 +132,7 @@ def spelt(number: int, base: str) -> str:
     return {"d": str(number), "o": f"0{number:o}", "x": f"0x{number:x}", "z": f"0{number}"}[base]
 
 
+@settings(deadline=None)  # other processes share the machine
 @given(
     st.integers(0, 2**32 - 1) | EDGES_V4,
     st.integers(1, 4),
