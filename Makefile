@@ -19,7 +19,7 @@ test: lint ## every check and every test
 	$(BIN)/pytest -n 2 --dist loadfile
 
 unit: $(BIN)/.dev ## the quick tests only
-	$(BIN)/pytest $(UNIT)
+	$(BIN)/pytest -n 2 --dist loadfile $(UNIT)
 
 lint: $(BIN)/.dev ## style, types and dependency rules
 	$(BIN)/ruff check .
