@@ -20,8 +20,9 @@ from isthmus.storage.table import Table
 
 PARTITION = "faults/reports"
 KINDS = frozenset({"defect", "integrity", "unavailable"})
-INTERVAL_MS = 1_000
-"""Between two reports of one group by one process; what fails meanwhile is counted in the next one."""
+WINDOW_MS = 60_000
+MAX_REPORTS = 20
+"""Of one group by one process in one window; what fails beyond is counted in the first report of a later window."""
 
 PATIENCE_S = 0.2
 """How long an answer may wait for its report."""
@@ -31,28 +32,32 @@ MAX_TEXT = 300
 
 
 class Reporter:
-    """What one process reports: one write at a time, one group once a second."""
+    """What one process reports: one write at a time, and few of one group."""
 
     def __init__(self, table: Callable[[], Table], now_ms: Callable[[], int], patience_s: float = PATIENCE_S) -> None:
         self._table = table
         self._now_ms = now_ms
         self._patience_s = patience_s
-        self._next_ms: dict[str, int] = {}
+        self._window = 0
+        self._written: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
         self._writing: threading.Thread | None = None
 
     def report(self, operation: str, channel: str, instance: str, failure: Failure) -> None:
-        """Put a failure into the inbox, or count it for the next report when it is too soon or the store is slow."""
+        """Put a failure into the inbox, or count it for a later report: there were too many, or the store is slow."""
         now, group = self._now_ms(), failure.group
         if len(self._waiting) >= MAX_GROUPS:
             self._waiting.clear()
-            self._next_ms.clear()
+        if now // WINDOW_MS != self._window or len(self._written) >= MAX_GROUPS:
+            self._window = now // WINDOW_MS
+            self._written.clear()
         count = self._waiting.get(group, 0) + 1
         busy = self._writing is not None and self._writing.is_alive()
-        if busy or now < self._next_ms.get(group, 0):
+        if busy or self._written.get(group, 0) >= MAX_REPORTS:
             self._waiting[group] = count
             return
-        self._waiting[group], self._next_ms[group] = 0, now + INTERVAL_MS
+        self._waiting.pop(group, None)
+        self._written[group] = self._written.get(group, 0) + 1
         item = _item(operation, channel, instance, failure) | {"at_ms": now, "count": count}
         self._writing = threading.Thread(target=self._write, args=(f"{now:013d}-{uuid.uuid4().hex}", item), daemon=True)
         try:
