@@ -12,7 +12,7 @@ from isthmus.faults.groups import GROUPS, MAX_GROUPS, MAX_SAMPLES, Group, find, 
 from isthmus.faults.reports import PARTITION
 from isthmus.faults.trends import HOUR_MS
 from isthmus.storage.adapters.sqlite import SqliteTable
-from isthmus.storage.table import Write
+from isthmus.storage.table import Put, Write
 
 Happen = Callable[..., None]
 NOON = 480_000 * HOUR_MS
@@ -127,19 +127,23 @@ def test_an_escalation_ends(faulty: SqliteTable, happen: Happen) -> None:
     assert statuses == ["escalating", "escalating", "new", "new"]
 
 
-def test_when_there_are_too_many_groups_the_oldest_goes(faulty: SqliteTable, happen: Happen) -> None:
-    for number in range(MAX_GROUPS + 3):
-        happen(NOON + number, group=f"v1:{number:05d}")
-    for _ in range(3):
-        analysis.analyze(faulty, NOON + HOUR_MS)
-    kept = groups.everything(faulty)
-    assert len(kept) == MAX_GROUPS
-    assert {group.group for group in kept} == {f"v1:{number:05d}" for number in range(3, MAX_GROUPS + 3)}
+def test_when_there_are_too_many_groups_those_go_that_happened_first(faulty: SqliteTable, happen: Happen) -> None:
+    known = [group(group=f"v1:{number:05d}", last_seen_ms=NOON + number) for number in range(MAX_GROUPS)]
+    for first in range(0, MAX_GROUPS, 100):
+        faulty.transact([Put(GROUPS, one.group, one.item()) for one in known[first : first + 100]])
+    for number in range(3):
+        happen(NOON + HOUR_MS, group=f"v1:new{number}")
+
+    assert analysis.analyze(faulty, NOON + HOUR_MS).groups == MAX_GROUPS
+
+    kept = {one.group for one in groups.everything(faulty)}
+    assert kept == {one.group for one in known[3:]} | {f"v1:new{number}" for number in range(3)}
 
 
 def group(**different: Any) -> Group:
-    known: dict[str, Any] = {"first_seen_ms": NOON, "last_seen_ms": NOON, "hours": ((480_000, 1),)} | different
-    return Group(ID, "a.b", "defect", "error", "", "", **known)
+    named = {"group": ID, "operation": "a.b", "kind": "defect", "severity": "error", "system": "", "upstream_code": ""}
+    known: dict[str, Any] = {"first_seen_ms": NOON, "last_seen_ms": NOON, "hours": ((480_000, 1),)}
+    return Group(**named | known | different)
 
 
 STORM = (*((480_000 + hour, 1) for hour in range(10)), (480_010, 100))

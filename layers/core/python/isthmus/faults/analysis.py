@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from isthmus.failure import Conflict
-from isthmus.faults.groups import GROUPS, MAX_GROUPS, Group, everything, fold, group_of, save, standing
+from isthmus.faults.groups import GROUPS, MAX_GROUPS, everything, fold, group_of, save, standing
 from isthmus.faults.reports import PARTITION
 from isthmus.log import logger
 from isthmus.storage.table import Delete, Equals, Put, Row, Table
@@ -29,15 +29,19 @@ class Analysis:
 def analyze(table: Table, now_ms: int) -> Analysis:
     """Empty the inbox into groups, each report exactly once, and say which groups have begun to escalate.
 
-    What somebody else changes at the same moment is left for the next time.
+    Groups beyond MAX_GROUPS are forgotten, those first that have not happened for the longest time. What somebody else
+    changes at the same moment is left for the next time.
 
     Raises:
         Unavailable: the store does not answer; nothing is lost, and nothing is counted twice.
     """
     taken = _empty(table)
     groups = everything(table)
+    for group in groups[MAX_GROUPS:]:
+        with suppress(Conflict):
+            table.delete(GROUPS, group.group, when=group.when)
     escalated: list[str] = []
-    for group in groups:
+    for group in groups[:MAX_GROUPS]:
         now = standing(group, now_ms)
         if now == group.status:
             continue
@@ -46,7 +50,7 @@ def analyze(table: Table, now_ms: int) -> Analysis:
             if now == "escalating":
                 escalated.append(group.group)
                 logger().error("escalating", group=group.group, operation=group.operation, kind=group.kind)
-    return Analysis(taken, len(groups), tuple(escalated))
+    return Analysis(taken, min(len(groups), MAX_GROUPS), tuple(escalated))
 
 
 def _empty(table: Table) -> int:
@@ -70,8 +74,6 @@ def _batches(rows: list[Row]) -> Iterable[list[Row]]:
 def _take(table: Table, name: str, rows: list[Row]) -> int:
     """Make some reports of one group part of it, in one transaction: the group grows and the reports go, or neither."""
     item = table.get(GROUPS, name)
-    if item is None:
-        _make_room(table)
     group = fold(group_of(item) if item else None, [row.item for row in rows])
     gone = [Delete(PARTITION, row.sk, when=Equals("group", name)) for row in rows]
     try:
@@ -79,11 +81,3 @@ def _take(table: Table, name: str, rows: list[Row]) -> int:
     except Conflict:
         return 0
     return len(rows)
-
-
-def _make_room(table: Table) -> None:
-    """Forget the group that has not happened for the longest time, when there are as many as there may be."""
-    groups: list[Group] = everything(table)
-    if len(groups) >= MAX_GROUPS:
-        with suppress(Conflict):
-            table.delete(GROUPS, groups[-1].group, when=groups[-1].when)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from isthmus.failure import NotFound
 from isthmus.faults import trends
 from isthmus.faults.trends import HOUR_MS, KEPT_HOURS
-from isthmus.storage.table import Absent, Condition, Item, Table, version
+from isthmus.storage.table import MAX_PAGE, Absent, Condition, Item, Table, version
 
 GROUPS = "faults/groups"
 MAX_GROUPS = 500
@@ -126,7 +126,7 @@ def find(table: Table, group: str) -> Group:
 
 def everything(table: Table) -> list[Group]:
     """All groups, those that happened last first."""
-    found = [group_of(row.item) for row in table.query(GROUPS, limit=MAX_GROUPS).rows]
+    found = [group_of(row.item) for row in table.query(GROUPS, limit=MAX_PAGE).rows]
     return sorted(found, key=lambda one: one.last_seen_ms, reverse=True)
 
 
