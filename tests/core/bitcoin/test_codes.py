@@ -113,6 +113,12 @@ def test_looking_for_what_is_not_there_is_not_found_rather_than_invalid(method: 
     assert type(codes.of_rpc(method, code)) is NotFound
 
 
+def test_credentials_that_the_node_refuses_are_critical_because_nothing_will_work() -> None:
+    refused = (codes.of_http("getblockcount", 401), codes.of_rpc("walletpassphrase", -14))
+    assert [(type(failure), failure.severity) for failure in refused] == [(Defect, "critical")] * 2
+    assert codes.of_http("getblockcount", 404).severity == "error"
+
+
 def test_a_scan_beside_another_one_is_told_when_to_come_back() -> None:
     failure = codes.of_rpc("scantxoutset", -8)
     assert (type(failure), failure.code, failure.retry_after_ms) == (Unavailable, "bitcoin/scan-running", 10_000)

@@ -18,6 +18,7 @@ from isthmus.failure import (
     NotFound,
     Precondition,
     Refused,
+    Severity,
     Unavailable,
     Unknown,
     Unsupported,
@@ -27,13 +28,14 @@ from isthmus.failure import (
 
 @dataclass(frozen=True)
 class Meaning:
-    """What one code means: which failure, its code below `bitcoin/`, and our own words for it."""
+    """What one code means: which failure, its code below `bitcoin/`, our own words, the severity if not the kind's."""
 
     kind: type[Failure]
     code: str
     detail: str
     next_step: str
     retry_after_ms: int | None = None
+    severity: Severity | None = None
 
 
 UNDECIDED = frozenset({-1, -4, -7, -20, -32603})
@@ -108,6 +110,7 @@ RPC = MappingProxyType(
             "wallet-passphrase",
             "The node refused the wallet's passphrase.",
             "Correct the passphrase in the deployment's secret.",
+            severity="critical",
         ),
         -15: Meaning(
             Precondition,
@@ -224,7 +227,7 @@ _CREDENTIALS = "Correct ISTHMUS_BITCOIN_URL, ISTHMUS_BITCOIN_COOKIE or the secre
 HTTP = MappingProxyType(
     {
         400: Meaning(Defect, "request", "The node does not take our request for one.", _OUR_REQUEST),
-        401: Meaning(Defect, "credentials", "The node refused our credentials.", _CREDENTIALS),
+        401: Meaning(Defect, "credentials", "The node refused our credentials.", _CREDENTIALS, severity="critical"),
         403: Meaning(
             Defect,
             "not-allowed",
@@ -335,6 +338,7 @@ def failure(meaning: Meaning, upstream: int | str | None = None, *, undecided: b
         code=f"bitcoin/{meaning.code}",
         upstream=None if upstream is None else Upstream("bitcoin", upstream),
         retry_after_ms=meaning.retry_after_ms,
+        severity=None if undecided else meaning.severity,
     )
 
 
