@@ -1,6 +1,5 @@
 # Everything a fresh machine needs is set up by the targets themselves; only Python 3.11+ and make must be there.
 PYTHON ?= python3
-PORT ?= 8080
 BIN := .venv/bin
 UNIT := -m "not node and not system and not deploy"
 
@@ -13,7 +12,7 @@ help: ## show this list
 setup: $(BIN)/.dev ## install everything for development into .venv
 
 run: $(BIN)/.run ## run the chain pipeline on a real bitcoind, then keep serving (ONCE=1: stop when it is done)
-	$(BIN)/isthmus run --port $(PORT) $(if $(ONCE),--once)
+	$(BIN)/isthmus run $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
 test: lint ## every check and every test
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -71,15 +71,32 @@ def home_of(environ: Mapping[str, str]) -> Home:
     return Home(Path(environ.get("ISTHMUS_HOME") or ROOT / ".isthmus").absolute())
 
 
+def make(home: Home) -> None:
+    """Make the folder, for this user only.
+
+    Raises:
+        Precondition: this user may not write there.
+    """
+    try:
+        home.path.mkdir(parents=True, exist_ok=True)
+        home.path.chmod(0o700)
+        home.lock.open("ab").close()
+    except OSError as error:
+        raise Precondition(
+            f"The home folder {home.path} cannot be written: {os.strerror(error.errno or 0)}.",
+            next_step="Choose another folder with ISTHMUS_HOME.",
+            code="local/home",
+        ) from error
+
+
 @contextmanager
 def held(home: Home) -> Iterator[None]:
     """Keep other runtimes off the folder; the lock ends with this process, however it dies.
 
     Raises:
-        Precondition: another runtime runs on it.
+        Precondition: another runtime runs on it, or this user may not write there.
     """
-    home.path.mkdir(parents=True, exist_ok=True)
-    home.path.chmod(0o700)
+    make(home)
     with home.lock.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,13 +111,13 @@ def held(home: Home) -> Iterator[None]:
 
 def is_held(home: Home) -> bool:
     """Whether a runtime runs on the folder."""
-    if not home.lock.exists():
-        return False
-    with home.lock.open("ab") as lock:
-        try:
+    try:
+        with home.lock.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
     return False
 
 

@@ -23,7 +23,7 @@ import uvicorn
 
 from infra.local.bitcoind import RegtestNode, start_regtest
 from infra.local.control import Controls, control
-from infra.local.environment import NODE_VARIABLES, Surroundings, local_environment
+from infra.local.environment import NODE_FILES, NODE_VARIABLES, Surroundings, local_environment
 from infra.local.events import scheduled
 from infra.local.expand import Machine, Schedule, Stack, from_json
 from infra.local.forks import python_path
@@ -48,6 +48,7 @@ PRELOADED = (
 )
 PRELOADED_LATER = ("numpy", "duckdb", "boto3")
 _BACKLOG = 128
+_HIGHEST_PORT = 65_535
 _KEEP_ALIVE_S = 75
 _GRACE_S = 5
 _RECENT_EXECUTIONS = 5
@@ -154,24 +155,44 @@ def _function_of(stack: Stack, schedule: Schedule) -> str:
     return next(function.id for function in stack.functions if function.name == schedule.target)
 
 
-async def serve(settings: Settings, announce: Callable[[Address], None]) -> None:
+@contextmanager
+def claimed(settings: Settings) -> Iterator[socket.socket]:
+    """The folder and the port for this process alone: the socket that listens.
+
+    Raises:
+        Precondition: another runtime has the folder, or the port cannot be used.
+    """
+    with held(settings.home), _listener(settings.port) as public:
+        withdraw(settings.home)  # a killed runtime's process id may be another program's by now
+        yield public
+
+
+async def serve(
+    settings: Settings,
+    announce: Callable[[Address], None],
+    *,
+    public: socket.socket | None = None,
+    leaving: Callable[[], None] = lambda: None,
+) -> None:
     """Run until SIGTERM, SIGINT or the control API's /stop; everything that was started is ended.
 
     Args:
         settings: what to run.
         announce: told the address as soon as requests are served.
+        public: what `claimed` gave, when the caller has claimed folder and port itself.
+        leaving: told at once when it shall stop.
 
     Raises:
         Failure: it cannot start; the sentence says why and what to do.
     """
     async with AsyncExitStack() as up:
-        up.enter_context(held(settings.home))
-        public = up.enter_context(_listener(settings.port))
+        public = public or up.enter_context(claimed(settings))
         private = up.enter_context(_listener(0))
         server: list[_Server] = []
         starting = asyncio.current_task()
 
         def stop() -> None:
+            leaving()
             if server:
                 server[0].should_exit = True
             elif starting is not None:
@@ -304,7 +325,7 @@ def _listener(port: int) -> socket.socket:
         listener.close()
         raise Precondition(
             f"Port {port} of 127.0.0.1 cannot be used: {os.strerror(error.errno or 0)}.",
-            next_step="Choose another one: `isthmus up --port 8081`.",
+            next_step="Choose another one: `isthmus up --port 8081`, `make run PORT=8081`.",
             code="local/port",
         ) from error
     listener.listen(_BACKLOG)
@@ -322,11 +343,23 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def settings_from(environ: Mapping[str, str], *, port: int | None = None, with_node: bool = True) -> Settings:
-    """What the command line and the environment ask for: ISTHMUS_HOME, ISTHMUS_PORT, ISTHMUS_BITCOIN_*."""
+    """What the command line and the environment ask for: ISTHMUS_HOME, ISTHMUS_PORT, ISTHMUS_BITCOIN_*.
+
+    Raises:
+        Invalid: the port is none.
+    """
     given = {name: environ[name] for name in NODE_VARIABLES if environ.get(name)}
+    given |= {name: str(Path(given[name]).absolute()) for name in NODE_FILES if name in given}
+    asked = str(port) if port is not None else environ.get("ISTHMUS_PORT") or str(DEFAULT_PORT)
+    if not (asked.isascii() and asked.isdigit() and int(asked) <= _HIGHEST_PORT):
+        raise Invalid(
+            f"A port is a number from 0 to {_HIGHEST_PORT}.",
+            next_step="Correct ISTHMUS_PORT or `--port`; 0 takes any free one.",
+            code="local/port",
+        )
     return Settings(
         home=home_of(environ),
-        port=port if port is not None else int(environ.get("ISTHMUS_PORT") or DEFAULT_PORT),
+        port=int(asked),
         node=given if "ISTHMUS_BITCOIN_URL" in given else None,
         regtest=with_node,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from infra.local.client import Answer, send, show_problem
+from infra.local.client import Answer, send
 from infra.local.home import find, home_of
 from infra.local.report import print_report
 from isthmus.failure import Precondition, Refused
@@ -96,7 +96,7 @@ def request(url: str, path: str) -> Any:
     """The answer to one GET.
 
     Raises:
-        Precondition: it was refused; the problem was shown.
+        Precondition: it was refused, for the reasons and with the next step of the answer.
     """
     return _checked(send(url, "GET", path))
 
@@ -105,5 +105,5 @@ def _checked(answer: Answer) -> Any:
     document = json.loads(answer.body)
     if answer.ok:
         return document
-    show_problem(document)
-    raise Precondition("The run could not be started or watched.", next_step="See the problem above.")
+    reasons = [f"{error['pointer']}: {error['message']}." for error in document.get("errors", [])]
+    raise Precondition(" ".join([document["detail"], *reasons]), next_step=document["next_step"])

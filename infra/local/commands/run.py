@@ -3,11 +3,12 @@
 import argparse
 import asyncio
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,14 +17,15 @@ from infra.local.bitcoind import RegtestNode, start_regtest
 from infra.local.client import control
 from infra.local.commands.pipeline import request, run_pipeline
 from infra.local.demo_chain import build_chain, extend
-from infra.local.home import Address, home_of
-from infra.local.runtime import serve, settings_from
+from infra.local.home import Address
+from infra.local.runtime import claimed, serve, settings_from
 from isthmus.failure import Failure, Unavailable
 
 CHAIN_BLOCKS, CHAIN_TRANSACTIONS, CHAIN_SEED = 300, 20_000, 1
 OWN_NODE_BLOCKS = 144
 NEW_BLOCK_EVERY_S = 30.0
 _POLL_S = 1.0
+_INTERRUPTED = 130
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,23 +37,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run until Ctrl-C, or once; 1 when the pipeline did not store everything."""
     console = Console()
-    home = home_of(os.environ)
-    node = None if os.environ.get("ISTHMUS_BITCOIN_URL") else _lively_node(console, home.bitcoin)
-    if node is not None:
-        os.environ |= {"ISTHMUS_BITCOIN_URL": node.url, "ISTHMUS_BITCOIN_COOKIE": str(node.cookie)}
-    job = _Job(console, node, once=options.once)
-    try:
-        asyncio.run(serve(settings_from(os.environ, port=options.port), job.begin))
-    finally:
-        job.stopping.set()
+    settings = settings_from(os.environ, port=options.port)
+    with claimed(settings) as public:
+        node = _lively_node(console, settings.home.bitcoin) if settings.node is None else None
         if node is not None:
-            console.print("Stopping the node.")
-            node.stop()
+            found = {"ISTHMUS_BITCOIN_URL": node.url, "ISTHMUS_BITCOIN_COOKIE": str(node.cookie)}
+            settings = replace(settings, node=found)
+        job = _Job(console, node, once=options.once)
+        try:
+            with suppress(asyncio.CancelledError):  # Ctrl-C before it served
+                asyncio.run(serve(settings, job.begin, public=public, leaving=job.stopping.set))
+        finally:
+            job.stopping.set()
+            if node is not None:
+                console.print("Stopping the node.")
+                node.stop()
     if job.thread is not None:
         job.thread.join()
     if job.failure is not None:
         raise job.failure
-    return 0 if job.complete else 1
+    return _INTERRUPTED if job.complete is None else int(not job.complete)
 
 
 def _lively_node(console: Console, datadir: Path) -> RegtestNode:
@@ -62,10 +67,18 @@ def _lively_node(console: Console, datadir: Path) -> RegtestNode:
 
     console.print("Starting bitcoind on regtest.")
     node = start_regtest(datadir, say=say)
+    unfinished = datadir / "unfinished"
+    if unfinished.exists():
+        console.print("The chain was left unfinished: it is built anew.")
+        node.stop()
+        shutil.rmtree(datadir)
+        node = start_regtest(datadir, say=say)
     height = node.rpc("getblockcount")
     if height == 0:
         console.print(f"Building a lively chain: {CHAIN_BLOCKS} blocks, {CHAIN_TRANSACTIONS:,} transactions.")
+        unfinished.touch()
         facts = build_chain(node, blocks=CHAIN_BLOCKS, transactions=CHAIN_TRANSACTIONS, seed=CHAIN_SEED, say=say)
+        unfinished.unlink()
         height = facts.height
     console.print(f"The chain is {height + 1} blocks long.")
     return node
@@ -80,7 +93,7 @@ class _Job:
     once: bool
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
-    complete: bool = False
+    complete: bool | None = None
     failure: Failure | None = None
 
     def begin(self, address: Address) -> None:
@@ -93,17 +106,18 @@ class _Job:
             self._work(address)
         except Failure as failure:
             self.failure = None if self.stopping.is_set() else failure
-        if not self.stopping.is_set():
-            with suppress(Unavailable):
-                control(address, "POST", "/stop")
+        finally:
+            if not self.stopping.is_set():
+                with suppress(Unavailable):
+                    control(address, "POST", "/stop")
 
     def _work(self, address: Address) -> None:
         url = address.url
         self.console.print(f"Isthmus serves {url}.")
         first = 0 if self.node else max(0, request(url, "/v1/bitcoin/chain")["height"] - OWN_NODE_BLOCKS + 1)
         self.complete = run_pipeline(self.console, url, first, None)
-        self.console.print(_NEXT.format(url=url), highlight=False, markup=False, soft_wrap=True)
         if not self.once:
+            self.console.print(_NEXT.format(url=url), highlight=False, markup=False, soft_wrap=True)
             self.console.print("The schedule looks for new blocks every minute. Ctrl-C ends it.\n")
             self._follow(url)
 
@@ -142,5 +156,5 @@ Where to look next, in another terminal:
   .venv/bin/isthmus call get_block --height 5          any block
   .venv/bin/isthmus call estimate_fee --blocks 6       what a payment should pay
   .venv/bin/isthmus status                             functions, schedules, executions
-  curl {url}/v1/openapi.json                 every operation there is
+  curl {url}/v1/openapi.json           every operation there is
 """

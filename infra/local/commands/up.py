@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from infra.local.home import ROOT, Home, find, home_of, is_held
+from infra.local.forks import python_path
+from infra.local.home import ROOT, Home, home_of, is_held, make
 from infra.local.logs import rotated
 from isthmus.failure import Precondition, Unavailable
 
@@ -31,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
     home = home_of(os.environ)
     if is_held(home):
         raise Precondition(
-            f"The system runs on {home.path} already, at {find(home).url}.",
-            next_step="Use it, or stop it with `isthmus down`.",
+            f"The system runs on {home.path} already.",
+            next_step="Use it: `isthmus status` says where. Or stop it with `isthmus down`.",
             code="local/running",
         )
     if not os.environ.get("ISTHMUS_BITCOIN_URL") and not options.without_node:
@@ -61,11 +62,16 @@ def _stay(options: argparse.Namespace) -> int:
 
 def _leave(options: argparse.Namespace, home: Home) -> int:
     """Start a process of its own and wait for what it tells: its address, or why it cannot start."""
+    from infra.local.runtime import settings_from
+
+    settings = settings_from(os.environ, port=options.port, with_node=not options.without_node)
+    make(home)
     told, tell = os.pipe()
     command = [sys.executable, "-m", "infra.local.runtime", "--tell", str(tell)]
     command += ["--port", str(options.port)] if options.port is not None else []
     command += ["--without-node"] if options.without_node else []
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "layers" / "core" / "python")))}
+    environment = os.environ | dict(settings.node or {})
+    environment |= {"PYTHONPATH": python_path(ROOT), "ISTHMUS_HOME": str(settings.home.path)}
     with _log(home) as log:
         subprocess.Popen(
             command,
