@@ -1,6 +1,8 @@
 """`isthmus run`: the folder and the port are its own before it starts a node, and every end of its job ends it."""
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from infra.local.bitcoind import start_regtest
 from infra.local.cli import main
 from infra.local.commands import run
 from infra.local.commands.run import _Job, _lively_node
-from infra.local.home import Address, Home, held, publish
+from infra.local.forks import python_path
+from infra.local.home import ROOT, Address, Home, held, publish
 from infra.local.runtime import Settings, claimed, settings_from
 
 NOBODY = Address(pid=1, url="http://127.0.0.1:1", control="http://127.0.0.1:1", token="token")
@@ -83,15 +86,16 @@ def test_the_nodes_files_are_looked_for_where_the_user_stands(tmp_path: Path, mo
     assert node["ISTHMUS_BITCOIN_CA"] == str(tmp_path / "ca.pem")
 
 
-def test_a_relative_home_is_where_the_user_stands_also_in_the_background(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ISTHMUS_HOME", "relative")
+def test_a_relative_home_is_where_the_user_stands_also_in_the_background(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "ISTHMUS_HOME": "relative", "PYTHONPATH": python_path(ROOT)}
 
-    assert main(["up", "--without-node", "--port", "0"]) == 0
+    def isthmus(*words: str) -> int:
+        command = [sys.executable, "-m", "infra.local.cli", *words]
+        return subprocess.run(command, cwd=tmp_path, env=environment, timeout=60, check=False).returncode
+
+    assert isthmus("up", "--without-node", "--port", "0") == 0
     assert Path(tmp_path, "relative", "runtime.json").exists()
-    assert main(["down"]) == 0
+    assert isthmus("down") == 0
 
 
 def test_a_job_that_breaks_in_any_way_tells_the_system_to_stop(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
