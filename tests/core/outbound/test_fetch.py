@@ -4,6 +4,7 @@ import gzip
 import itertools
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -553,13 +554,73 @@ def test_a_name_that_cannot_exist_has_no_addresses() -> None:
         fetch(GET, network=Network(resolve=lambda *_: ()))
 
 
-def test_only_so_many_lookups_hang_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from threading import BoundedSemaphore
+class LookedUp:
+    """The system's resolver, as a test wants it."""
 
-    used = BoundedSemaphore(MAX_LOOKUPS)
-    for _ in range(MAX_LOOKUPS):
-        used.acquire()
-    monkeypatch.setattr("isthmus.outbound.network._lookups", used)
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[object, ...]] = []
+        self.hang, self.over = threading.Event(), threading.Event()
+
+    def __call__(self, *asked: object, type: int) -> list[tuple[object, ...]]:  # noqa: A002 - getaddrinfo's name
+        self.asked.append((*asked, type))
+        answer = self.answers.pop(0)
+        if answer is self.hang:
+            self.hang.wait(10)
+            self.over.set()
+            return []
+        if isinstance(answer, Exception):
+            raise answer
+        return [(socket.AF_INET, type, 6, "", (address, 443)) for address in str(answer).split()]
+
+
+def test_a_name_is_looked_up_whole_and_each_address_is_given_once() -> None:
+    looked_up = LookedUp("1.1.1.1 8.8.8.8 1.1.1.1", "127.0.0.1")
+
+    assert resolve("good.com", 443, 5, looked_up) == ("1.1.1.1", "8.8.8.8")
+    assert resolve("localhost", 80, 5, looked_up) == ("127.0.0.1",)
+    assert looked_up.asked == [("good.com.", 443, socket.SOCK_STREAM), ("localhost", 80, socket.SOCK_STREAM)]
+
+
+def test_a_name_that_does_not_exist_differs_from_a_resolver_that_fails() -> None:
+    failures = [socket.gaierror(code, "") for code in (socket.EAI_NONAME, socket.EAI_NODATA)]
+
+    assert [resolve("good.com", 443, 5, LookedUp(one)) for one in failures] == [(), ()]
+    for failing in (socket.gaierror(socket.EAI_AGAIN, "broken"), OSError(5, "broken")):
+        with pytest.raises(OSError, match="broken") as failed:
+            resolve("good.com", 443, 5, LookedUp(failing))
+        assert failed.value is failing
+
+
+def test_only_sixteen_lookups_hang_at_once_and_each_ends_in_time_for_its_caller() -> None:
+    hanging = [LookedUp() for _ in range(MAX_LOOKUPS)]
+    for one in hanging:
+        one.answers.append(one.hang)
+        with pytest.raises(TimeoutError):
+            resolve("good.com", 443, 0.01, one)
+    untried = LookedUp("1.1.1.1")
 
     with pytest.raises(TimeoutError):
-        resolve("localhost", 443, 5)
+        resolve("good.com", 443, 5, untried)
+
+    assert (MAX_LOOKUPS, untried.asked) == (16, [])
+    for one in hanging:
+        one.hang.set()
+        assert one.over.wait(10)
+
+
+def test_a_lookup_that_ended_makes_room_for_another() -> None:
+    looked_up = LookedUp(*["1.1.1.1"] * (2 * MAX_LOOKUPS))
+
+    for _ in range(2 * MAX_LOOKUPS):
+        _eventually(lambda: resolve("good.com", 443, 5, looked_up))
+
+
+def _eventually(ask: Callable[[], object]) -> None:
+    """Ask again until there is room: the slot of a lookup is given back just after its answer."""
+    while True:
+        try:
+            ask()
+        except TimeoutError:
+            continue
+        return

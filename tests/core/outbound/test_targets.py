@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.failure import Invalid
+from isthmus.failure import Failure, Invalid
 from isthmus.outbound import Outgoing, Policy, fetch
 from tests.core.outbound.world import Serve, World
 
@@ -121,3 +121,26 @@ def test_a_port_and_plain_http_can_be_allowed(world: World, serve: Serve) -> Non
     fetch(Outgoing("http://good.com:8080/x"), Policy(frozenset({8080}), http=True), world.network)
 
     assert host.asked()[0].startswith("get /x http/1.1\r\nhost: good.com:8080\r\n")
+
+
+def test_a_url_of_2048_characters_is_read_and_one_more_is_not(world: World) -> None:
+    for length, connected in ((2048, 1), (2049, 1)):
+        with pytest.raises(Failure):
+            fetch(Outgoing("https://good.com/".ljust(length, "a")), network=world.network)
+        assert len(world.connected) == connected
+
+
+def test_a_name_of_253_characters_is_read_and_one_more_is_not(world: World) -> None:
+    for length, connected in ((253, 1), (254, 1)):
+        name = "a" * (length - 4 - 192) + "." + "".join(f"{'b' * 63}." for _ in range(3)) + "com"
+        with pytest.raises(Failure):
+            fetch(Outgoing(f"https://{name}/"), network=world.network)
+        assert (len(name), len(world.connected)) == (length, connected)
+
+
+@pytest.mark.parametrize(("label", "connections"), [("a" * 63, 1), ("a" * 64, 0)])
+def test_a_label_of_63_characters_is_read_and_one_more_is_not(world: World, label: str, connections: int) -> None:
+    with pytest.raises(Failure):
+        fetch(Outgoing(f"https://{label}.com/"), network=world.network)
+
+    assert len(world.connected) == connections

@@ -2,18 +2,22 @@
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Thread
+from typing import Any
 
 MAX_LOOKUPS = 16
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 _lookups = BoundedSemaphore(MAX_LOOKUPS)
 
 
-def resolve(host: str, port: int, timeout_s: float) -> tuple[str, ...]:
+LookUp = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+def resolve(host: str, port: int, timeout_s: float, look_up: LookUp = socket.getaddrinfo) -> tuple[str, ...]:
     """All addresses of a name, none when there is no such name.
 
     The system's resolver knows no time limit, so it is asked in a thread that is left alone when time is up. The dot
@@ -27,7 +31,7 @@ def resolve(host: str, port: int, timeout_s: float) -> tuple[str, ...]:
         raise TimeoutError
     found: SimpleQueue[tuple[str, ...] | OSError] = SimpleQueue()
     name = host if host == "localhost" else host + "."
-    Thread(target=_look_up, args=(name, port, found), name="outbound-lookup", daemon=True).start()
+    Thread(target=_look_up, args=(look_up, name, port, found), name="outbound-lookup", daemon=True).start()
     try:
         answer = found.get(timeout=timeout_s)
     except Empty:
@@ -37,9 +41,9 @@ def resolve(host: str, port: int, timeout_s: float) -> tuple[str, ...]:
     return answer
 
 
-def _look_up(name: str, port: int, found: "SimpleQueue[tuple[str, ...] | OSError]") -> None:
+def _look_up(look_up: LookUp, name: str, port: int, found: "SimpleQueue[tuple[str, ...] | OSError]") -> None:
     try:
-        infos = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        infos = look_up(name, port, type=socket.SOCK_STREAM)
         found.put(tuple(dict.fromkeys(str(info[4][0]) for info in infos)))
     except socket.gaierror as error:
         found.put(() if error.errno in _NO_SUCH_NAME else error)
