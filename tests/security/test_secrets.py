@@ -20,6 +20,7 @@ from isthmus import respond, wiring
 from isthmus.bitcoin.adapters.core import BitcoinCore
 from isthmus.catalogue import operations
 from isthmus.failure import Failure, Unavailable
+from isthmus.faults import reports
 from isthmus.operation import Operation
 from isthmus.ports import BitcoinNode, Blobs, Clock, Executions, Sql, Table
 from isthmus.quiet import TALKATIVE
@@ -349,6 +350,33 @@ def _through_aws(seen: Seen, canary: str) -> None:
         with pytest.raises(Failure) as raised:
             respond.refuse(respond.Channel.TASK, failed.value, "one")
         seen.failed(raised.value)
+
+
+class Inbox:
+    """The table of fault reports: what is put into it is seen."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    def put(self, pk: str, sk: str, item: dict[str, Any], **_: Any) -> None:
+        self._seen.answers.append(f"{pk} {sk} {item}")
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_no_report_of_a_failure_keeps_what_an_exception_said(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, foreign: str
+) -> None:
+    inbox: Any = Inbox(seen)
+    reporter = reports.Reporter(lambda: inbox, lambda: 1, patience_s=10)
+    monkeypatch.setattr(reports, "_reporter", lambda: reporter)
+    monkeypatch.setenv("ISTHMUS_TABLE", "inbox")
+    operation = next(one for one in ALL if one.name == "list_runs")
+
+    for canary in CANARIES[: reports.MAX_REPORTS]:
+        with broken(lambda canary=canary: FOREIGN[foreign](canary)):
+            seen.serve(operation, http(operation, canary))
+
+    assert sum(answer.startswith(reports.PARTITION) for answer in seen.answers) == reports.MAX_REPORTS
 
 
 def test_the_guard_would_see_a_canary_in_every_place_it_looks() -> None:
