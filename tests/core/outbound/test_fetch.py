@@ -153,6 +153,21 @@ def test_the_next_address_is_tried_when_one_does_not_take_the_connection(world: 
     assert world.connected == ["1.1.1.1", PUBLIC]
 
 
+@pytest.mark.parametrize(
+    ("answers", "tried"),
+    [
+        (("2606:4700::1", "2606:4700::2", "2606:4700::3", "1.1.1.1"), ["2606:4700::1", "1.1.1.1", "2606:4700::2"]),
+        (("1.1.1.1", "1.1.1.2", "1.1.1.3", "2606:4700::1"), ["1.1.1.1", "2606:4700::1", "1.1.1.2"]),
+        (("1.1.1.1", "2606:4700::1"), ["1.1.1.1", "2606:4700::1"]),
+    ],
+)
+def test_ipv6_and_ipv4_take_turns(world: World, answers: tuple[str, ...], tried: list[str]) -> None:
+    world.names["good.com"] = [answers]
+
+    assert code_of(world) == "outbound/unreachable"
+    assert world.connected == tried
+
+
 def test_only_three_addresses_are_tried(world: World) -> None:
     world.names["good.com"] = [tuple(f"1.1.1.{last}" for last in range(1, 9))]
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPMessage, IncompleteRead
+from itertools import zip_longest
 from time import monotonic
 from typing import Literal
 from urllib.parse import urljoin
 
 from pydantic import SecretStr
 
+from isthmus.outbound.addresses import Address
 from isthmus.outbound.exchange import TooLargeError, exchange
 from isthmus.outbound.network import Network
 from isthmus.outbound.policy import Policy, lost, misused, refused
@@ -159,16 +161,23 @@ def _dialled(target: Target, policy: Policy, network: Network, left: Callable[[]
     try:
         found = (str(target.address),) if target.address else network.resolve(target.host, target.port, left())
     except TimeoutError:
-        raise
+        raise  # it is an OSError too, but says more
     except OSError:
         raise lost("unreachable") from None
-    tried = checked(found, target, policy)[:MAX_ADDRESSES_TRIED]
+    tried = _alternating(checked(found, target, policy))[:MAX_ADDRESSES_TRIED]
     for number, address in enumerate(tried):
         try:
             return network.connect(str(address), target.port, left() / (len(tried) - number))
         except OSError:
             left()
     raise lost("unreachable")
+
+
+def _alternating(addresses: tuple[Address, ...]) -> list[Address]:
+    """The resolver's order, but with IPv6 and IPv4 taking turns (RFC 8305 section 4): one of them may lead nowhere."""
+    first = [one for one in addresses if one.version == addresses[0].version]
+    others = [one for one in addresses if one.version != addresses[0].version]
+    return [one for pair in zip_longest(first, others) for one in pair if one is not None]
 
 
 def _message(outgoing: Outgoing) -> tuple[str, dict[str, str], bytes]:
