@@ -177,16 +177,16 @@ def start_regtest(
     """
     datadir = datadir.absolute()
     (datadir / "regtest").mkdir(parents=True, exist_ok=True)
-    if _locked(datadir):
-        return _adopt(datadir)
+    if _locked(datadir) and (running := _adopt(datadir)):
+        return running
     argv = find_bitcoind(say)
     command = [*argv, "-regtest", f"-datadir={datadir}", *_accepted_options(tuple(argv)), *options]
     for _ in range(1 if rpc_port else _PORTS_TRIED):
         node = _launch(datadir, command, rpc_port or _port_for(datadir), outlive=outlive)
         if node is not None:
             return node
-        if _locked(datadir):
-            return _adopt(datadir)
+        if _locked(datadir) and (running := _adopt(datadir)):
+            return running
     raise Unavailable(
         "bitcoind ended before it answered.",
         next_step=f"Read the end of {datadir / 'regtest/debug.log'} and of {datadir / 'bitcoind.err'}.",
@@ -224,13 +224,13 @@ def _guard(pid: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/bin/sh", "-c", script, "sh", str(pid)], stdin=subprocess.PIPE, start_new_session=True)
 
 
-def _adopt(datadir: Path) -> RegtestNode:
-    """The node that runs on this folder, perhaps still starting."""
+def _adopt(datadir: Path) -> RegtestNode | None:
+    """The node that runs on this folder, perhaps still starting; None when it ended, as after a killed starter."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         told = json.loads((datadir / "node.json").read_text())
         node = RegtestNode(told["url"], datadir / "regtest/.cookie", told["pid"], datadir)
-        if _until(lambda: _ready(node) or not _locked(datadir), _START_DEADLINE_S) and _locked(datadir):
-            return node
+        if _until(lambda: _ready(node) or not _locked(datadir), _START_DEADLINE_S):
+            return node if _locked(datadir) else None
     raise Precondition(
         f"Another program uses the node's folder {datadir}, and it does not answer as a node that Isthmus started.",
         next_step="Stop that bitcoind, or choose another folder.",

@@ -1,5 +1,6 @@
 """Finding, fetching and running a real bitcoind."""
 
+import json
 import os
 import signal
 import subprocess
@@ -198,3 +199,25 @@ def test_a_node_that_shall_outlive_its_starter_is_found_again(bitcoind: list[str
     assert node.rpc("getblockcount") == 0
     node.stop()
     assert not local._locked(tmp_path)
+
+
+ENDING_NODE = """
+import fcntl, socket, sys
+lock = open(sys.argv[1], "ab")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    server.accept()
+"""
+
+
+def test_a_node_that_is_just_ending_is_not_taken_for_a_strangers(tmp_path: Path) -> None:
+    (tmp_path / "regtest").mkdir()
+    (tmp_path / "regtest/.cookie").write_text("user:password")
+    command = [sys.executable, "-c", ENDING_NODE, str(tmp_path / "regtest/.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ending:
+        assert ending.stdout is not None
+        url = f"http://127.0.0.1:{ending.stdout.readline().strip()}"
+        (tmp_path / "node.json").write_text(json.dumps({"url": url, "pid": ending.pid}))
+
+        assert local._adopt(tmp_path) is None
