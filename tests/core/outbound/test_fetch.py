@@ -64,7 +64,7 @@ def test_a_post_carries_its_body_and_credentials(world: World, serve: Serve) -> 
     assert host.heads[0].endswith(
         b'content-length: 7\r\ncontent-type: application/json\r\nauthorization: Bearer canary\r\n\r\n{"a":1}'
     )
-    assert not any(part in repr(outgoing) for part in ("canary", "hook", "{\"a\""))
+    assert not any(part in repr(outgoing) for part in ("canary", "hook", '{"a"'))
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oops", "204 No Content", "304 Not Modified", "300 Many"])
