@@ -132,7 +132,7 @@ class _Job:
             if newest["run_id"] != seen and newest["status"] != "running":
                 seen = newest["run_id"]
                 run = request(url, f"/v1/pipeline/runs/{seen}")
-                found = f"blocks {run['first']} to {run['last']}, {run['transactions']} transactions"
+                found = f"{run['batches']} new segments, {run['transactions']} transactions, up to block {run['last']}"
                 self.console.print(f"{time.strftime('%H:%M:%S')} {found}: {run['status']}")
 
 

@@ -46,14 +46,14 @@ def parse(model: type[R], path: str | None, channel: Channel, event: Mapping[str
         Invalid: the fields do not fit the model; each refused field is named.
     """
     if channel is Channel.SCHEDULE:
-        return _validated(model, event.get("detail") or {}, strings=False)
+        return _validated(model, event.get("detail", {}), strings=False)
     if channel is Channel.TASK:
         if "execution" not in event:
             raise Malformed(
                 "The event is neither an HTTP request, a task nor a schedule.",
                 next_step='Send {"execution": "<id>", "request": {...}}.',
             )
-        return _validated(model, event.get("request") or {}, strings=False)
+        return _validated(model, event.get("request", {}), strings=False)
     if path == "$default":
         return model.model_validate({})
     in_path: dict[str, str] = dict(event.get("pathParameters") or {})
