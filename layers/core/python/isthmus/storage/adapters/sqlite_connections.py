@@ -93,6 +93,7 @@ class Connections:
         self._path = path
         self._patience_s = patience_s
         self._idle: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
         _GATE.add(self)
 
     @contextmanager
@@ -107,8 +108,7 @@ class Connections:
 
     def close(self) -> None:
         """Close every idle connection; the next use opens another."""
-        while self._idle:
-            self._idle.pop().close()
+        _close_all(self._idle)
 
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
@@ -130,6 +130,11 @@ class Connections:
             return self._idle.pop()
         except IndexError:
             return _connect(self._path, self._patience_s)
+
+
+def _close_all(idle: list[sqlite3.Connection]) -> None:
+    while idle:
+        idle.pop().close()
 
 
 def patiently(
