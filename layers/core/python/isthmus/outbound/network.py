@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -60,12 +61,11 @@ def connect(address: str, port: int, timeout_s: float) -> socket.socket:
         OSError: there is none within `timeout_s` seconds.
     """
     connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as undo:
+        undo.callback(connection.close)
         connection.settimeout(timeout_s)
         connection.connect((address, port))
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 
