@@ -23,7 +23,7 @@ class OpenApi(Response):
     components: dict[str, Any]
 
 
-@operation("GET /v1/openapi.json", effect=Effect.READ)
+@operation("GET /v1/openapi.json", effect=Effect.READ, public=True)
 def get_openapi(request: GetOpenApi) -> OpenApi:
     """The OpenAPI 3.1 document of this API."""
     return OpenApi.model_validate(document())

@@ -9,7 +9,7 @@ class AnyRoute(Request):
     """Whatever was asked: nothing of it is read."""
 
 
-@operation("$default", effect=Effect.READ, errors=(NotFound,))
+@operation("$default", effect=Effect.READ, public=True, errors=(NotFound,))
 def refuse_route(request: AnyRoute) -> Response:
     """Refuse a request that fits no route.
 

@@ -76,7 +76,7 @@ def test_a_scheduled_event_is_understood_by_the_operation_it_starts(resources: R
         one = scheduled[event["resources"][0]]
         assert channel_of(event) is Channel.SCHEDULE
         assert parse(one.request, one.path, Channel.SCHEDULE, event) == one.request()
-        assert one.authenticate(Channel.SCHEDULE, event) == Caller("schedule", one.name)
+        assert one.authenticate(Channel.SCHEDULE, event) == Caller("schedule", one.name, "system")
 
 
 def test_two_stacks_in_one_account_do_not_collide(resources: Resources) -> None:

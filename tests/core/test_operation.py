@@ -12,6 +12,7 @@ from isthmus.failure import Forbidden, Malformed, NotFound, Unavailable, Upstrea
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, Operation, operation
 from isthmus.ports import Caller, Clock
+from tests.callers import OWNER
 
 CONTEXT = SimpleNamespace(aws_request_id="from-lambda")
 
@@ -56,7 +57,7 @@ def stopped_clock() -> Iterator[None]:
         yield
 
 
-def http(number: str = "1", **iam: str) -> dict[str, Any]:
+def http(number: str = "1", authorizer: Any = OWNER) -> dict[str, Any]:
     return {
         "version": "2.0",
         "headers": {},
@@ -64,7 +65,7 @@ def http(number: str = "1", **iam: str) -> dict[str, Any]:
         "requestContext": {
             "requestId": "from-gateway",
             "http": {"method": "GET", "path": "/v1/number"},
-            "authorizer": {"iam": iam or {"userArn": "arn:user"}},
+            "authorizer": authorizer,
         },
     }
 
@@ -80,7 +81,7 @@ def test_an_https_request_gets_a_status_headers_and_the_body() -> None:
     answer = declared()(http("5"), CONTEXT)
 
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "application/json")
-    assert json.loads(answer["body"]) == {"number": 5, "now_ms": 77, "caller": "iam arn:user"}
+    assert json.loads(answer["body"]) == {"number": 5, "now_ms": 77, "caller": "did did:key:zOwner"}
     assert answer["headers"]["x-request-id"] == "from-gateway"
 
 
@@ -121,7 +122,7 @@ def test_what_nobody_expected_is_a_defect_without_a_word_of_it() -> None:
 
 
 def test_without_a_checked_identity_nobody_gets_in() -> None:
-    answer = declared()(http("1", accountId="1"), CONTEXT)
+    answer = declared()(http("1", {}), CONTEXT)
 
     assert answer["statusCode"] == 401
     assert "www-authenticate" in answer["headers"]

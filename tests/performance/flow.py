@@ -15,6 +15,7 @@ def measure() -> dict[str, tuple[float, str]]:
     """Microseconds of CPU per warm call, log line included; the best of some rounds."""
     from functions.pipeline.list_runs import ListRuns, Runs
     from isthmus.operation import Effect, operation
+    from tests.callers import OWNER
 
     def list_nothing(request: ListRuns) -> Runs:
         return Runs(runs=(), next=None)
@@ -28,7 +29,7 @@ def measure() -> dict[str, tuple[float, str]]:
         "requestContext": {
             "requestId": "bench",
             "http": {"method": "GET", "path": "/v1/nothing"},
-            "authorizer": {"iam": {"userArn": "arn:aws:iam::000000000000:user/local"}},
+            "authorizer": OWNER,
         },
     }
     context = SimpleNamespace(aws_request_id="bench")

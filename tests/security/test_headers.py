@@ -14,8 +14,8 @@ from infra.local.outcome import Outcome
 from isthmus import respond
 from isthmus.catalogue import operations
 from isthmus.operation import Operation
+from tests.callers import OWNER
 
-IAM = {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}}
 WANTED = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -37,7 +37,7 @@ def event(operation: Operation, **authorizer: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("operation", ROUTED, ids=lambda one: one.name)
 def test_every_refusal_has_the_headers_and_nothing_for_other_origins(operation: Operation) -> None:
-    headers = operation(event(operation, **IAM), None)["headers"]
+    headers = operation(event(operation, **OWNER), None)["headers"]
 
     assert headers.items() >= WANTED.items()
     assert not any(name.lower().startswith("access-control-") for name in headers)
@@ -45,7 +45,7 @@ def test_every_refusal_has_the_headers_and_nothing_for_other_origins(operation: 
 
 def test_an_answer_has_them_too() -> None:
     openapi = next(one for one in operations() if one.name == "get_openapi")
-    asked = {**event(openapi, **IAM), "queryStringParameters": {}}
+    asked = {**event(openapi, **OWNER), "queryStringParameters": {}}
 
     answer = openapi(asked, None)
 
@@ -55,8 +55,8 @@ def test_an_answer_has_them_too() -> None:
 
 
 def test_a_401_says_how_to_authenticate() -> None:
-    openapi = next(one for one in operations() if one.name == "get_openapi")
-    answer = openapi({**event(openapi), "queryStringParameters": {}}, None)
+    chain = next(one for one in operations() if one.name == "get_chain_info")
+    answer = chain({**event(chain), "queryStringParameters": {}}, None)
 
     assert (answer["statusCode"], answer["headers"]["www-authenticate"]) == (401, respond.CHALLENGE)
 
@@ -64,7 +64,7 @@ def test_a_401_says_how_to_authenticate() -> None:
 def test_nothing_else_than_a_401_says_so() -> None:
     openapi = next(one for one in operations() if one.name == "get_openapi")
 
-    assert "www-authenticate" not in openapi(event(openapi, **IAM), None)["headers"]
+    assert "www-authenticate" not in openapi(event(openapi, **OWNER), None)["headers"]
 
 
 async def _functions(function: str, payload: bytes) -> Outcome:

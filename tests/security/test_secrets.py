@@ -28,13 +28,13 @@ from isthmus.storage.adapters.files import FileBlobs
 from isthmus.storage.adapters.sqlite import SqliteTable
 from tests.adapters.bitcoin.lying_node import Handler
 from tests.adapters.bitcoin.lying_node import Serve as ServeNode
+from tests.callers import OWNER
 
 CANARIES = [f"hunter2{number:03d}" + hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range(100)]
 MARK = "hunter2"
 ALL = operations()
 ROUTED = [one for one in ALL if one.route]
 ON_NODE = [one for one in ALL if BitcoinNode in one.ports.values() and one.effect.value == "read"]
-IAM = {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}}
 RUN_ID = "00000001-0123456789ab"
 HASH = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
 
@@ -131,7 +131,7 @@ def http(operation: Operation, canary: str, **more: Any) -> dict[str, Any]:
         "requestContext": {
             "requestId": "one",
             "http": {"method": method, "path": canary, "userAgent": canary, "sourceIp": canary},
-            "authorizer": IAM,
+            "authorizer": OWNER,
         },
         **more,
     }

@@ -15,10 +15,9 @@ from isthmus.faults.reports import Reporter
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, Operation, operation
 from isthmus.storage.adapters.sqlite import SqliteTable
+from tests.callers import OWNER
 
-EVENT = {
-    "requestContext": {"requestId": "r", "http": {"method": "GET"}, "authorizer": {"iam": {"userArn": "somebody"}}}
-}
+EVENT = {"requestContext": {"requestId": "r", "http": {"method": "GET"}, "authorizer": OWNER}}
 
 
 class Ask(Request):

@@ -17,10 +17,9 @@ from isthmus.fields import Request, Response
 from isthmus.operation import Effect, operation
 from isthmus.ports import Table
 from isthmus.storage.adapters.sqlite import SqliteTable
+from tests.callers import OWNER
 
-EVENT = {
-    "requestContext": {"requestId": "r", "http": {"method": "GET"}, "authorizer": {"iam": {"userArn": "somebody"}}}
-}
+EVENT = {"requestContext": {"requestId": "r", "http": {"method": "GET"}, "authorizer": OWNER}}
 
 
 class Ask(Request):

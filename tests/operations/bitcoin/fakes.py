@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.failure import Failure, NotFound, Unavailable
+from tests.callers import OWNER
 
 HASH = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
 TXID = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b"
@@ -48,7 +49,7 @@ def get(query: Mapping[str, str] | None = None) -> dict[str, Any]:
         "requestContext": {
             "requestId": "one",
             "http": {"method": "GET"},
-            "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}},
+            "authorizer": OWNER,
         },
         "queryStringParameters": dict(query or {}),
     }

@@ -3,12 +3,13 @@ from typing import Any
 
 from functions.platform.get_openapi import GetOpenApi, get_openapi
 from isthmus.openapi import document
+from tests.callers import OWNER
 
 EVENT: dict[str, Any] = {
     "requestContext": {
         "requestId": "one",
         "http": {"method": "GET"},
-        "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}},
+        "authorizer": OWNER,
     },
 }
 

@@ -15,13 +15,14 @@ from isthmus.health import ask, worst
 from isthmus.ports import BitcoinNode, Blobs, Table
 from isthmus.storage.adapters.files import FileBlobs
 from isthmus.storage.adapters.sqlite import SqliteTable
+from tests.callers import OWNER
 
 SYNCED = {"initialblockdownload": False}
 EVENT: dict[str, Any] = {
     "requestContext": {
         "requestId": "one",
         "http": {"method": "GET"},
-        "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}},
+        "authorizer": OWNER,
     },
 }
 

@@ -5,11 +5,11 @@ import pytest
 
 from functions.platform.refuse_route import AnyRoute, refuse_route
 from isthmus.failure import NotFound
+from tests.callers import OWNER
 
 
 def event(method: str, **more: Any) -> dict[str, Any]:
-    iam = {"iam": {"userArn": "arn:aws:iam::123456789012:user/ada"}}
-    return {"requestContext": {"requestId": "one", "http": {"method": method}, "authorizer": iam}, **more}
+    return {"requestContext": {"requestId": "one", "http": {"method": method}, "authorizer": OWNER}, **more}
 
 
 def test_it_says_where_the_routes_are_listed() -> None:
@@ -36,6 +36,6 @@ def test_whatever_is_sent_the_answer_is_that_there_is_no_such_route(request_: di
     assert (problem["type"], problem["money_moved"]) == ("/problems/not-found/platform/route", "no")
 
 
-def test_who_is_not_known_does_not_learn_whether_a_route_exists() -> None:
+def test_who_is_not_known_is_told_the_same() -> None:
     answer = refuse_route({"requestContext": {"requestId": "one", "http": {"method": "GET"}}}, None)
-    assert answer["statusCode"] == 401
+    assert answer["statusCode"] == 404

@@ -17,6 +17,14 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def for_tenant(self) -> str | None:
+        """Whose things it is about, where a request can say so; the caller's own without it."""
+        return None
+
+    def spends_msat(self) -> int:
+        """The most it may spend, fees included, in millisatoshi: what the policies and the caller's budget go by."""
+        return 0
+
 
 class Response(BaseModel):
     """What an operation answers."""

@@ -12,15 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from isthmus import respond, wiring
-from isthmus.failure import Defect, Failure, Forbidden, Unauthenticated
+from isthmus.access.caller import ANONYMOUS, Caller, from_context
+from isthmus.access.policy import Action, decide
+from isthmus.access.refusal import from_refusal
+from isthmus.failure import Defect, Failure, Forbidden
 from isthmus.faults import reports
 from isthmus.faults.fingerprint import fingerprint
 from isthmus.fields import Request, Response
-from isthmus.ports import Caller
+from isthmus.ports import Clock
 from isthmus.request import Channel, channel_of, parse
+
+Service = Literal["", "authorizer", "dead-letters"]
+"""What only the platform may start an operation as: the authorizer of all routes, the end of events that failed."""
 
 
 class Effect(Enum):
@@ -43,6 +49,8 @@ class Operation:
     status: int
     timeout_s: int
     memory_mb: int
+    public: bool = False
+    service: Service = ""
 
     @cached_property
     def name(self) -> str:
@@ -95,6 +103,23 @@ class Operation:
         return {name: port for name, port in list(self._hints.items())[1:] if name != "return"}
 
     @cached_property
+    def scope(self) -> str:
+        """What a caller's scopes must contain to use it, for roles that are limited by scopes."""
+        return f"{self.domain}:{self.effect.value}"
+
+    @cached_property
+    def action(self) -> Action:
+        """The operation as the policies see it."""
+        reached = {
+            "routed": self.path not in (None, "$default"),
+            "scheduled": self.schedule is not None,
+            "returned": self.service == "dead-letters",
+            "public": self.public or self.service == "authorizer",
+        }
+        groups = (self.effect.value, self.domain, *(group for group, yes in reached.items() if yes))
+        return Action(f"{self.domain}.{self.name}", self.scope, groups)
+
+    @cached_property
     def summary(self) -> str:
         """The first line of the function's docstring."""
         return (self.function.__doc__ or "").strip().split("\n")[0]
@@ -107,7 +132,7 @@ class Operation:
         try:
             request = parse(self.request, self.path, channel, event)
             caller = self.authenticate(channel, event)
-            self.authorize(caller)
+            self.authorize(caller, request)
             response = self.execute(request, caller)
         except Failure as known:
             failure = known
@@ -126,40 +151,53 @@ class Operation:
         return respond.answer(channel, self.status, response, instance)
 
     def authenticate(self, channel: Channel, event: Mapping[str, Any]) -> Caller:
-        """Who asks: API Gateway checked the signature of an HTTPS request, IAM checked everything else.
+        """Who asks: the authorizer checked the proof of an HTTPS request, IAM checked everything else.
 
         Raises:
-            Unauthenticated: API Gateway passed a request on without saying who signed it.
+            Failure: the authorizer's refusal; Unauthenticated for the most part.
         """
         if channel is Channel.TASK:
-            return Caller("execution", str(event["execution"]))
+            return Caller("execution", str(event["execution"]), "system")
         if channel is Channel.SCHEDULE:
-            return Caller("schedule", str(next(iter(event["resources"]), "")))
-        iam = event["requestContext"].get("authorizer", {}).get("iam", {})
-        if not iam.get("userArn"):
-            raise Unauthenticated(
-                "The request carries no checked identity.",
-                next_step="Sign it with AWS Signature Version 4 for the service execute-api.",
-            )
-        return Caller("iam", iam["userArn"])
+            return Caller("schedule", str(next(iter(event["resources"]), "")), "system")
+        if channel is Channel.LETTER:
+            return Caller("letter", "", "system")
+        if channel is Channel.AUTHORIZER:
+            return ANONYMOUS
+        told = event["requestContext"].get("authorizer", {}).get("lambda") or {}
+        if "refused" in told:
+            raise from_refusal(told["refused"])
+        return from_context(told) if "kind" in told else ANONYMOUS
 
-    def authorize(self, caller: Caller) -> None:
-        """Whether the caller may do this, decided before anything is looked up.
+    def authorize(self, caller: Caller, request: Request) -> None:
+        """Whether the caller may do this: the policies decide, before anything is looked up.
 
         Raises:
-            Forbidden: the operation has no route or no schedule for this kind of caller.
+            Unauthenticated: nobody known asks, and the operation is not public.
+            Forbidden: no policy permits it, or one forbids it; nothing more is said.
         """
-        allowed = {"iam": self.route, "schedule": self.schedule, "execution": True}[caller.kind]
-        if not allowed:
-            raise Forbidden(
-                f"A caller of kind {caller.kind} may not use {self.name}.",
-                next_step="Start it from the state machine or route that its declaration names.",
-            )
+        decision = decide(
+            caller, self.action, now_ms=self._now_ms(), tenant=request.for_tenant(), amount_msat=request.spends_msat()
+        )
+        if decision.allowed:
+            return
+        if caller is ANONYMOUS:
+            raise from_refusal(None)
+        raise Forbidden(
+            "No policy lets this caller do this.",
+            next_step="POST /v1/access/check says what would be needed.",
+            code="access/denied",
+        )
 
     def execute(self, request: Request, caller: Caller) -> Response:
         """Run the function with its ports injected by type."""
         ports = {name: caller if port is Caller else wiring.provide(port) for name, port in self.ports.items()}
         return self.function(request, **ports)
+
+    def _now_ms(self) -> int:
+        port: Any = Clock
+        now_ms: int = wiring.provide(port).now_ms()
+        return now_ms
 
 
 def operation(
@@ -171,6 +209,8 @@ def operation(
     status: int = 200,
     timeout_s: int = 29,
     memory_mb: int = 512,
+    public: bool = False,
+    service: Service = "",
 ) -> Callable[[Callable[..., Response]], Operation]:
     """Declare an operation.
 
@@ -182,10 +222,14 @@ def operation(
         status: the HTTP status of success.
         timeout_s: the Lambda's time limit; routes end at API Gateway's 29 s.
         memory_mb: the Lambda's memory.
+        public: the route asks for no proof of who calls; the policies still decide.
+        service: what the platform itself starts it as.
     """
 
     def declare(function: Callable[..., Response]) -> Operation:
-        return Operation(function, route, schedule, effect, errors, status, timeout_s, memory_mb)
+        return Operation(
+            function, route, schedule, effect, errors, status, timeout_s, memory_mb, public=public, service=service
+        )
 
     return declare
 

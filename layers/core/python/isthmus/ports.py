@@ -7,20 +7,13 @@ environment and layers a function with that parameter gets, so the parameters ar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from isthmus.access.caller import Caller
 from isthmus.storage.blobs import Blobs
 from isthmus.storage.table import Table
 
 __all__ = ["COSTS", "BitcoinNode", "Blobs", "Caller", "Clock", "Cost", "Executions", "Grant", "Sql", "Table"]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks: established before the operation runs, by API Gateway, Step Functions or EventBridge."""
-
-    kind: Literal["iam", "execution", "schedule"]
-    id: str
 
 
 class BitcoinNode(Protocol):

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -25,10 +25,16 @@ class Channel(Enum):
     HTTP = "http"
     TASK = "task"
     SCHEDULE = "schedule"
+    AUTHORIZER = "authorizer"
+    LETTER = "letter"
 
 
 def channel_of(event: Mapping[str, Any]) -> Channel:
-    """HTTP API v2 events carry a requestContext, scheduled events a source, everything else is a task."""
+    """By what each service's events carry; what no service's event looks like is a task."""
+    if event.get("type") == "REQUEST" and "routeArn" in event:
+        return Channel.AUTHORIZER
+    if "requestPayload" in event and isinstance(event.get("requestContext"), Mapping):
+        return Channel.LETTER
     if isinstance(event.get("requestContext"), Mapping):
         return Channel.HTTP
     if event.get("source") in ("aws.events", "aws.scheduler"):
@@ -45,15 +51,8 @@ def parse(model: type[R], path: str | None, channel: Channel, event: Mapping[str
         WrongMediaType: the body is not declared as JSON.
         Invalid: the fields do not fit the model; each refused field is named.
     """
-    if channel is Channel.SCHEDULE:
-        return _validated(model, event.get("detail", {}), strings=False)
-    if channel is Channel.TASK:
-        if "execution" not in event:
-            raise Malformed(
-                "The event is neither an HTTP request, a task nor a schedule.",
-                next_step='Send {"execution": "<id>", "request": {...}}.',
-            )
-        return _validated(model, event.get("request", {}), strings=False)
+    if channel is not Channel.HTTP:
+        return _validated(model, _NOT_HTTP[channel](event), strings=False)
     if path == "$default":
         return model.model_validate({})
     in_path: dict[str, str] = dict(event.get("pathParameters") or {})
@@ -68,6 +67,49 @@ def parse(model: type[R], path: str | None, channel: Channel, event: Mapping[str
     if not isinstance(body, dict):
         raise Malformed("The body is not a JSON object.", next_step="Send an object with the request's fields.")
     return _validated(model, body | in_path, strings=False)
+
+
+def _of_task(event: Mapping[str, Any]) -> Any:
+    """What a state machine asks."""
+    if "execution" not in event:
+        raise Malformed(
+            "The event is neither an HTTP request, a task nor a schedule.",
+            next_step='Send {"execution": "<id>", "request": {...}}.',
+        )
+    return event.get("request", {})
+
+
+def _to_authorize(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What the authorizer of an HTTP API is asked; the names are our own."""
+    context = event["requestContext"]
+    return {
+        "method": context["http"]["method"],
+        "path": event["rawPath"],
+        "query": event.get("rawQueryString", ""),
+        "headers": dict(event.get("headers") or {}),
+        "request_id": context["requestId"],
+    }
+
+
+def _letter(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lambda says of an asynchronous event that a function failed on for good (invocation record 1.0)."""
+    context, answer = event["requestContext"], event.get("responsePayload")
+    return {
+        "id": context["requestId"],
+        "function_arn": context["functionArn"],
+        "reason": context["condition"],
+        "attempts": context["approximateInvokeCount"],
+        "event": event["requestPayload"],
+        "error": str((answer or {}).get("errorType", "")) if isinstance(answer, Mapping | None) else "",
+    }
+
+
+_NOT_HTTP: dict[Channel, Callable[[Mapping[str, Any]], Any]] = {
+    Channel.TASK: _of_task,
+    Channel.SCHEDULE: lambda event: event.get("detail", {}),
+    Channel.AUTHORIZER: _to_authorize,
+    Channel.LETTER: _letter,
+}
 
 
 def _json(event: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from isthmus.access.refusal import to_refusal
 from isthmus.failure import Failure
 from isthmus.fields import Response
 from isthmus.log import logger
@@ -25,19 +26,27 @@ HEADERS = {
 MAX_CAUSES = 5
 MAX_FRAMES = 12
 
-CHALLENGE = "AWS4-HMAC-SHA256"
+CHALLENGE = 'DPoP algs="ES256 ES256K EdDSA", Bearer'
 """What `www-authenticate` of a 401 asks for (RFC 9110 section 11.6.1)."""
 
 
 def answer(channel: Channel, status: int, response: Response, instance: str) -> Any:
     """HTTP API v2 gets a status, headers and a body; a state machine gets the fields."""
+    if channel is Channel.AUTHORIZER:
+        return {"isAuthorized": True, "context": response.model_dump(mode="json")}
     if channel is not Channel.HTTP:
         return response.model_dump(mode="json")
     return _http(status, "application/json", response.model_dump_json(), instance)
 
 
 def refuse(channel: Channel, failure: Failure, instance: str) -> Any:
-    """HTTP gets a problem document; a state machine gets the exception, so that Retry and Catch can name its class."""
+    """HTTP gets a problem document; a state machine gets the exception, so that Retry and Catch can name its class.
+
+    The authorizer lets every request pass with what it found out: a gateway's own refusal says neither why nor what to
+    do, so it is the operation that refuses, in its authentication step.
+    """
+    if channel is Channel.AUTHORIZER:
+        return {"isAuthorized": True, "context": {"refused": to_refusal(failure)}}
     if channel is not Channel.HTTP:
         raise failure from None  # its cause may quote the request, and the runtime would print it
     response = _http(
