@@ -19,16 +19,6 @@ from infra.local.intrinsics import ACCOUNT, REGION
 from infra.local.routes import Match
 
 API_ID = "local"
-LOCAL_CALLER = f"arn:aws:iam::{ACCOUNT}:user/local"
-_IDENTITY = {
-    "accessKey": "local",
-    "accountId": ACCOUNT,
-    "callerId": "local",
-    "cognitoIdentity": None,
-    "principalOrgId": None,
-    "userArn": LOCAL_CALLER,
-    "userId": "local",
-}
 _TEXT_TYPES = {"application/json", "application/javascript", "application/xml", ""}
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"content-length", b"te", b"trailer"}
 
@@ -60,41 +50,74 @@ class BadAnswerError(Exception):
 
 
 def event(request: HttpRequest, match: Match, request_id: str, now: float | None = None) -> dict[str, Any]:
-    """The event of payload format 2.0; the caller of a route with AWS_IAM is `user/local`."""
-    now = time.time() if now is None else now
+    """The event of payload format 2.0 that a route's function gets."""
+    made = _described(request, match, request_id, time.time() if now is None else now)
+    made["isBase64Encoded"] = False
+    if request.body:
+        made["body"], made["isBase64Encoded"] = _body(request.body, made["headers"].get("content-type", ""))
+    return made
+
+
+def authorizer_event(of_route: Mapping[str, Any]) -> dict[str, Any]:
+    """What a route's authorizer is asked: the route's event without the body, with the ARN of what is called.
+
+    Reference: API Gateway Developer Guide, "Control access to HTTP APIs with AWS Lambda authorizers", format 2.0.
+    """
+    context = of_route["requestContext"]
+    called = f"{API_ID}/{context['stage']}/{context['http']['method']}{context['http']['path']}"
+    asked = {name: value for name, value in of_route.items() if name not in ("body", "isBase64Encoded")}
+    asked["type"] = "REQUEST"
+    asked["routeArn"] = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{called}"
+    asked["identitySource"] = None
+    return asked
+
+
+def authorized(payload: bytes) -> dict[str, Any] | None:
+    """The context in an authorizer's simple response, or None when it lets the request not pass.
+
+    Raises:
+        BadAnswerError: it is no simple response.
+    """
+    answer = orjson.loads(payload)
+    if not isinstance(answer, dict) or not isinstance(answer.get("isAuthorized"), bool):
+        raise BadAnswerError
+    context = answer.get("context") or {}
+    if not isinstance(context, dict):
+        raise BadAnswerError
+    return context if answer["isAuthorized"] else None
+
+
+def _described(request: HttpRequest, match: Match, request_id: str, now: float) -> dict[str, Any]:
+    """What the events of a route's function and of its authorizer have in common."""
     headers, cookies = _headers(request)
     headers["x-amzn-trace-id"] = f"Root=1-{int(now):08x}-{request_id.replace('-', '')[:24]}"
     route = match.route
     key = "$default" if route.path == "$default" else f"{route.method} {route.path}"
     host, _ = _host(headers)
-    context: dict[str, Any] = {
-        "accountId": ACCOUNT,
-        "apiId": API_ID,
-        "domainName": host,
-        "domainPrefix": host.partition(".")[0],
-        "http": {
-            "method": request.method,
-            "path": request.path,
-            "protocol": f"HTTP/{request.protocol}",
-            "sourceIp": request.client,
-            "userAgent": headers.get("user-agent", ""),
-        },
-        "requestId": request_id,
-        "routeKey": key,
-        "stage": "$default",
-        "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
-        "timeEpoch": int(now * 1000),
-    }
-    if route.iam:
-        context["authorizer"] = {"iam": _IDENTITY}
     made: dict[str, Any] = {
         "version": "2.0",
         "routeKey": key,
         "rawPath": request.path,
         "rawQueryString": request.query,
         "headers": headers,
-        "requestContext": context,
-        "isBase64Encoded": False,
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": API_ID,
+            "domainName": host,
+            "domainPrefix": host.partition(".")[0],
+            "http": {
+                "method": request.method,
+                "path": request.path,
+                "protocol": f"HTTP/{request.protocol}",
+                "sourceIp": request.client,
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": request_id,
+            "routeKey": key,
+            "stage": "$default",
+            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
+            "timeEpoch": int(now * 1000),
+        },
     }
     if cookies:
         made["cookies"] = cookies
@@ -102,8 +125,6 @@ def event(request: HttpRequest, match: Match, request_id: str, now: float | None
         made["queryStringParameters"] = _query(request.query)
     if match.parameters:
         made["pathParameters"] = dict(match.parameters)
-    if request.body:
-        made["body"], made["isBase64Encoded"] = _body(request.body, headers.get("content-type", ""))
     return made
 
 

@@ -17,6 +17,7 @@ from infra.local.intrinsics import REGION, Scope, TemplateError, arn, holds, phy
 
 DEFAULT_TIMEOUT_S, DEFAULT_MEMORY_MB = 3, 128
 _INTEGRATED = re.compile(r"/functions/arn:[^/]*:function:([^/:]+)(?::[^/]+)?/invocations$")
+_NO_AUTHORIZER = "NONE"
 _SUBSTITUTED = re.compile(r"\$\{(\w+)\}")
 
 
@@ -36,12 +37,15 @@ class Function:
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the HTTP API; method may be ANY, and both are `$default` for the route that takes the rest."""
+    """One route of the HTTP API; method may be ANY, and both are `$default` for the route that takes the rest.
+
+    The authorizer is the id of the function that is asked first, None for a route that asks for no proof.
+    """
 
     method: str
     path: str
     function: str
-    iam: bool
+    authorizer: str | None
 
 
 @dataclass(frozen=True)
@@ -215,22 +219,46 @@ def _routes(scope: Scope, names: Mapping[str, str]) -> Iterator[Route]:
     for logical_id, properties in _live(scope, "AWS::ApiGatewayV2::Api"):
         body = properties.get("Body", {})
         schemes = body.get("components", {}).get("securitySchemes", {})
-        iam = {name for name, scheme in schemes.items() if scheme.get("x-amazon-apigateway-authtype") == "awsSigv4"}
+        authorizers = {name: _authorizer(name, scheme, names) for name, scheme in schemes.items()}
         for path, methods in body.get("paths", {}).items():
             for method, about in methods.items():
-                uri = about.get("x-amazon-apigateway-integration", {}).get("uri", "")
-                integrated = _INTEGRATED.search(uri)
-                if integrated is None or integrated[1] not in names:
+                function = _integrated(about.get("x-amazon-apigateway-integration", {}).get("uri"), names)
+                if function is None:
                     raise TemplateError(
                         f"The route {method} {path} of {logical_id} leads to no function of the template."
                     )
-                required = {scheme for one in about.get("security", []) for scheme in one}
-                if required - iam:
-                    raise TemplateError(f"The route {method} {path} has an authorizer that is not AWS_IAM.")
+                required = {scheme for one in about.get("security", []) for scheme in one} - {_NO_AUTHORIZER}
+                if len(required) > 1 or required - authorizers.keys():
+                    raise TemplateError(f"The route {method} {path} of {logical_id} has no authorizer of the template.")
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 rest = path in ("$default", "/$default")  # the second is how an imported OpenAPI document writes it
-                at = "$default" if rest else path
-                yield Route("$default" if rest else verb, at, names[integrated[1]], bool(required))
+                asked = authorizers[required.pop()] if required else None
+                yield Route("$default" if rest else verb, "$default" if rest else path, function, asked)
+
+
+def _authorizer(name: str, scheme: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """The function behind a security scheme: a Lambda authorizer that is asked for every request.
+
+    Raises:
+        TemplateError: it is another kind of authorizer, or one whose answers are kept.
+    """
+    about = scheme.get("x-amazon-apigateway-authorizer", {})
+    if about.get("type") != "request" or about.get("authorizerPayloadFormatVersion") != "2.0":
+        raise TemplateError(f"The authorizer {name} is no Lambda function with payload format 2.0.")
+    if about.get("enableSimpleResponses") is not True:
+        raise TemplateError(f"The authorizer {name} does not give simple responses.")
+    if about.get("authorizerResultTtlInSeconds") or about.get("identitySource"):
+        raise TemplateError(f"The answers of the authorizer {name} are kept, which one machine does not do.")
+    function = _integrated(about.get("authorizerUri"), names)
+    if function is None:
+        raise TemplateError(f"The authorizer {name} is no function of the template.")
+    return function
+
+
+def _integrated(uri: str | None, names: Mapping[str, str]) -> str | None:
+    """The id of the function that API Gateway's address of an integration or authorizer names."""
+    found = _INTEGRATED.search(uri or "")
+    return names.get(found[1]) if found else None
 
 
 def _schedules(scope: Scope) -> Iterator[Schedule]:

@@ -104,9 +104,19 @@ TEMPLATE = """
     Resources:
       Api:
         Type: AWS::Serverless::HttpApi
-        Properties: {Auth: {EnableIamAuthorizer: true, DefaultAuthorizer: AWS_IAM}}
+        Properties:
+          Auth:
+            DefaultAuthorizer: Proof
+            Authorizers:
+              Proof:
+                FunctionArn: !GetAtt Authorize.Arn
+                AuthorizerPayloadFormatVersion: "2.0"
+                EnableSimpleResponses: true
+                EnableFunctionDefaultPermissions: true
+                Identity: {ReauthorizeEvery: 0}
       CoreLayer: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layers/core/}}
       Table: {Type: AWS::DynamoDB::Table, Properties: {BillingMode: PAY_PER_REQUEST}}
+      Authorize: {Type: AWS::Serverless::Function, Properties: {Handler: handlers.authorize}}
       GetThing:
         Type: AWS::Serverless::Function
         Metadata: {BuildMethod: makefile}
@@ -118,6 +128,7 @@ TEMPLATE = """
           Events:
             Http: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: "/v1/things/{id}"}}
             Raise: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: POST, Path: /v1/raise}}
+            Open: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: /v1/open, Auth: {Authorizer: NONE}}}
       Rest:
         Type: AWS::Serverless::Function
         Properties:

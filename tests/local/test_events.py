@@ -5,11 +5,19 @@ from typing import Any
 
 import pytest
 
-from infra.local.events import BadAnswerError, HttpRequest, event, response, scheduled
+from infra.local.events import (
+    BadAnswerError,
+    HttpRequest,
+    authorized,
+    authorizer_event,
+    event,
+    response,
+    scheduled,
+)
 from infra.local.expand import Route
 from infra.local.routes import Match
 
-THINGS = Match(Route("GET", "/v1/things/{id}", "GetThing", iam=True), {"id": "a b"})
+THINGS = Match(Route("GET", "/v1/things/{id}", "GetThing", "Authorize"), {"id": "a b"})
 NOON = 1_583_348_638.390
 REQUEST_ID = "01234567-89ab-4def-8123-456789abcdef"
 
@@ -64,17 +72,6 @@ def test_a_whole_event_is_what_api_gateway_sends() -> None:
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
-            "authorizer": {
-                "iam": {
-                    "accessKey": "local",
-                    "accountId": "000000000000",
-                    "callerId": "local",
-                    "cognitoIdentity": None,
-                    "principalOrgId": None,
-                    "userArn": "arn:aws:iam::000000000000:user/local",
-                    "userId": "local",
-                }
-            },
             "domainName": "localhost",
             "domainPrefix": "localhost",
             "http": {
@@ -96,12 +93,89 @@ def test_a_whole_event_is_what_api_gateway_sends() -> None:
 
 
 def test_what_a_request_lacks_its_event_lacks() -> None:
-    made = event(request(), Match(Route("$default", "$default", "Rest", iam=False), {}), "id")
+    made = event(request(), Match(Route("$default", "$default", "Rest", None), {}), "id")
 
     assert {"cookies", "queryStringParameters", "pathParameters", "body"}.isdisjoint(made)
     assert "authorizer" not in made["requestContext"]
     assert made["routeKey"] == "$default"
     assert made["headers"]["content-length"] == "0"
+
+
+def test_an_authorizer_is_asked_with_what_api_gateway_sends() -> None:
+    asked = request(
+        method="POST",
+        query="p=1",
+        headers=[(b"host", b"localhost:8080"), (b"cookie", b"x=1"), (b"authorization", b"DPoP token")],
+        body=b"{}",
+    )
+
+    assert authorizer_event(event(asked, THINGS, REQUEST_ID, NOON)) == {
+        "version": "2.0",
+        "type": "REQUEST",
+        "routeArn": "arn:aws:execute-api:us-east-1:000000000000:local/$default/POST/v1/things/a b",
+        "identitySource": None,
+        "routeKey": "GET /v1/things/{id}",
+        "rawPath": "/v1/things/a b",
+        "rawQueryString": "p=1",
+        "cookies": ["x=1"],
+        "headers": {
+            "host": "localhost:8080",
+            "authorization": "DPoP token",
+            "content-length": "2",
+            "x-forwarded-for": "127.0.0.1",
+            "x-forwarded-proto": "http",
+            "x-forwarded-port": "8080",
+            "x-amzn-trace-id": "Root=1-5e5ffb9e-0123456789ab4def81234567",
+        },
+        "queryStringParameters": {"p": "1"},
+        "pathParameters": {"id": "a b"},
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": "localhost",
+            "domainPrefix": "localhost",
+            "http": {
+                "method": "POST",
+                "path": "/v1/things/a b",
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "",
+            },
+            "requestId": REQUEST_ID,
+            "routeKey": "GET /v1/things/{id}",
+            "stage": "$default",
+            "time": "04/Mar/2020:19:03:58 +0000",
+            "timeEpoch": 1_583_348_638_390,
+        },
+    }
+
+
+def test_an_authorizers_simple_response_is_a_context_or_a_refusal() -> None:
+    assert authorized(b'{"isAuthorized": true, "context": {"id": "x", "scopes": ["a"]}}') == {
+        "id": "x",
+        "scopes": ["a"],
+    }
+    assert authorized(b'{"isAuthorized": true}') == {}
+    assert authorized(b'{"isAuthorized": true, "context": null}') == {}
+    assert authorized(b'{"isAuthorized": false, "context": {"id": "x"}}') is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"null",
+        b"true",
+        b"[]",
+        b"{}",
+        b'{"isAuthorized": "true"}',
+        b'{"isAuthorized": 1}',
+        b'{"isAuthorized": true, "context": "x"}',
+        b'{"policyDocument": {}, "principalId": "x"}',
+    ],
+)
+def test_any_other_answer_of_an_authorizer_is_a_bad_one(payload: bytes) -> None:
+    with pytest.raises(BadAnswerError):
+        authorized(payload)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from infra.local.intrinsics import Scope, TemplateError, resolve
 def test_functions_have_their_settings_and_the_globals(stack: Stack) -> None:
     functions = {function.id: function for function in stack.functions}
 
-    assert sorted(functions) == ["GetThing", "Rest", "Starter", "Task"]
+    assert sorted(functions) == ["Authorize", "GetThing", "Rest", "Starter", "Task"]
     thing = functions["GetThing"]
     assert (thing.handler, thing.timeout_s, thing.memory_mb) == ("handlers.http", 29.0, 128)
     assert functions["Rest"].timeout_s == 10.0
@@ -37,11 +37,12 @@ def test_the_environment_is_resolved_and_what_has_no_value_is_absent(stack: Stac
     }
 
 
-def test_routes_name_their_function_and_whether_callers_are_authenticated(stack: Stack) -> None:
+def test_routes_name_their_function_and_the_authorizer_that_is_asked_first(stack: Stack) -> None:
     assert set(stack.routes) == {
-        Route("GET", "/v1/things/{id}", "GetThing", iam=True),
-        Route("POST", "/v1/raise", "GetThing", iam=True),
-        Route("$default", "$default", "Rest", iam=True),
+        Route("GET", "/v1/things/{id}", "GetThing", "Authorize"),
+        Route("POST", "/v1/raise", "GetThing", "Authorize"),
+        Route("GET", "/v1/open", "GetThing", None),
+        Route("$default", "$default", "Rest", "Authorize"),
     }
 
 
@@ -103,6 +104,16 @@ def test_a_missing_template_says_how_to_make_one(tmp_path: Path) -> None:
             "ScheduleExpression: rate(1 minute),",
             "ScheduleExpression: rate(1 minute), ScheduleExpressionTimezone: Asia/Tokyo,",
             "UTC",
+        ),
+        ('AuthorizerPayloadFormatVersion: "2.0"', 'AuthorizerPayloadFormatVersion: "1.0"', "payload format 2.0"),
+        ("EnableSimpleResponses: true", "EnableSimpleResponses: false", "simple responses"),
+        ("{ReauthorizeEvery: 0}", "{ReauthorizeEvery: 60, Headers: [authorization]}", "are kept"),
+        ("{ReauthorizeEvery: 0}", "{Headers: [authorization]}", "are kept"),
+        ("!GetAtt Authorize.Arn", "!GetAtt Table.Arn", "no function"),
+        (
+            "DefaultAuthorizer: Proof",
+            "DefaultAuthorizer: AWS_IAM\n        EnableIamAuthorizer: true",
+            "no Lambda function",
         ),
     ],
 )

@@ -13,7 +13,12 @@ from infra.local.expand import Route
 from infra.local.gateway import App, gateway
 from infra.local.outcome import Outcome
 
-ROUTES = [Route("GET", "/v1/things/{id}", "GetThing", iam=True), Route("POST", "/v1/things", "MakeThing", iam=True)]
+ROUTES = [
+    Route("GET", "/v1/things/{id}", "GetThing", None),
+    Route("POST", "/v1/things", "MakeThing", None),
+    Route("GET", "/v1/closed/{id}", "GetThing", "Authorize"),
+]
+CLOSED = "/v1/closed/7"
 HUNG_UP = b"the caller hung up"
 HOST = (b"host", b"127.0.0.1:8080")
 
@@ -25,12 +30,14 @@ class Played:
     answer: Outcome = field(default_factory=lambda: outcome.succeeded(b'{"statusCode": 200, "body": "fine"}'))
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     never: bool = False
+    says: Outcome = field(default_factory=lambda: outcome.succeeded(b'{"isAuthorized": true, "context": {"id": "me"}}'))
+    says_never: bool = False
 
     async def invoke(self, function: str, payload: bytes) -> Outcome:
         self.asked.append((function, json.loads(payload)))
-        if self.never:
+        if self.says_never if function == "Authorize" else self.never:
             await asyncio.Event().wait()
-        return self.answer
+        return self.says if function == "Authorize" else self.answer
 
 
 @dataclass
@@ -205,3 +212,72 @@ def test_a_function_that_does_not_answer_in_time_is_unavailable_and_perhaps_stil
     problem = get(gateway(ROUTES, Played(never=True).invoke, timeout_s=0.01)).problem
 
     assert (problem["status"], problem["message"], problem["money_moved"]) == (503, "Service Unavailable", "unknown")
+
+
+def test_what_the_authorizer_says_stands_in_the_functions_event() -> None:
+    played = Played()
+
+    got = get(gateway(ROUTES, played.invoke), CLOSED)
+
+    assert got.status == 200
+    (authorizer, question), (function, event) = played.asked
+    assert (authorizer, question["type"]) == ("Authorize", "REQUEST")
+    assert "authorizer" not in question["requestContext"]
+    assert (function, event["requestContext"]["authorizer"]) == ("GetThing", {"lambda": {"id": "me"}})
+    assert question["requestContext"]["requestId"] == event["requestContext"]["requestId"]
+
+
+def test_a_route_without_an_authorizer_has_nothing_of_one_in_its_event() -> None:
+    played = Played()
+
+    assert get(gateway(ROUTES, played.invoke)).status == 200
+    ((function, event),) = played.asked
+    assert (function, "authorizer" in event["requestContext"]) == ("GetThing", False)
+
+
+def test_an_event_with_a_foreign_authorizers_word_cannot_be_forged_by_headers_or_query() -> None:
+    played = Played(says=outcome.succeeded(b'{"isAuthorized": true}'))
+    headers = [HOST, (b"x-authorizer", b"owner"), (b"requestcontext", b'{"authorizer": {}}')]
+
+    get(gateway(ROUTES, played.invoke), CLOSED, headers=headers)
+
+    assert played.asked[1][1]["requestContext"]["authorizer"] == {"lambda": {}}
+
+
+def test_whom_the_authorizer_refuses_is_forbidden_and_reaches_no_function() -> None:
+    played = Played(says=outcome.succeeded(b'{"isAuthorized": false, "context": {"id": "me"}}'))
+
+    problem = get(gateway(ROUTES, played.invoke), CLOSED).problem
+
+    assert (problem["status"], problem["message"]) == (403, "Forbidden")
+    assert [function for function, _ in played.asked] == ["Authorize"]
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "message"),
+    [
+        (outcome.raised(b'{"errorType": "LookupError", "errorMessage": "secret"}'), 500, "Internal Server Error"),
+        (outcome.timed_out("id", 3), 500, "Internal Server Error"),
+        (outcome.exited("id", 1), 500, "Internal Server Error"),
+        (outcome.succeeded(b"null"), 500, "Internal Server Error"),
+        (outcome.succeeded(b'{"isAuthorized": "yes"}'), 500, "Internal Server Error"),
+        (outcome.throttled(), 503, "Service Unavailable"),
+        (outcome.stopping("id"), 503, "Service Unavailable"),
+    ],
+)
+def test_an_authorizer_that_fails_lets_nobody_pass(says: Outcome, status: int, message: str) -> None:
+    played = Played(says=says)
+
+    got = get(gateway(ROUTES, played.invoke), CLOSED)
+
+    assert (got.problem["status"], got.problem["message"], got.problem["money_moved"]) == (status, message, "no")
+    assert b"secret" not in got.body
+    assert [function for function, _ in played.asked] == ["Authorize"]
+
+
+def test_an_authorizer_that_does_not_answer_in_time_lets_nobody_pass() -> None:
+    played = Played(says_never=True)
+
+    problem = get(gateway(ROUTES, played.invoke, authorizer_timeout_s=0.01), CLOSED).problem
+
+    assert (problem["status"], problem["message"], len(played.asked)) == (500, "Internal Server Error", 1)

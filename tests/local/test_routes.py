@@ -7,7 +7,7 @@ from infra.local.routes import matcher
 
 
 def route(method: str, path: str) -> Route:
-    return Route(method, path, f"{method} {path}", iam=True)
+    return Route(method, path, f"{method} {path}", None)
 
 
 ROUTES = [

@@ -80,7 +80,11 @@ def test_requests_are_served_by_the_templates_functions(up: Up) -> None:
             assert json.loads(failed.body)["message"] == "Internal Server Error"
             rest = json.loads((await asked(address, "GET", "/elsewhere")).body)
             assert rest["event"]["routeKey"] == "$default"
-            assert rest["event"]["requestContext"]["authorizer"]["iam"]["userArn"].endswith(":user/local")
+            told = {"asked": "arn:aws:execute-api:us-east-1:000000000000:local/$default/GET/elsewhere"}
+            assert rest["event"]["requestContext"]["authorizer"] == {"lambda": told}
+            refused = await asked(address, "GET", "/elsewhere", headers={"x-refuse": "1"})
+            assert (refused.status, json.loads(refused.body)["message"]) == (403, "Forbidden")
+            assert (await asked(address, "GET", "/v1/open", headers={"x-refuse": "1"})).status == 201
 
     asyncio.run(story())
 
@@ -159,7 +163,13 @@ def test_the_status_names_everything_but_secrets(up: Up) -> None:
         async with up() as address:
             answer = await asyncio.to_thread(control, address, "GET", "/status")
             status = json.loads(answer.body)
-            assert {one["function"] for one in status["functions"]} == {"GetThing", "Rest", "Starter", "Task"}
+            assert {one["function"] for one in status["functions"]} == {
+                "Authorize",
+                "GetThing",
+                "Rest",
+                "Starter",
+                "Task",
+            }
             assert len(status["schedules"]) == 2
             assert all(one["next_due"] for one in status["schedules"])
             assert status["node"] == "http://127.0.0.1:1"
