@@ -17,6 +17,7 @@ _AS_TESTED = ("--constraint", "requirements/dev.txt")
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements/bootstrap.txt": ("requirements/bootstrap.in", *_ANYWHERE),
     "requirements/dev.txt": (*_LAYERS_IN, "requirements/run.in", "requirements/dev.in", *_ANYWHERE),
+    "requirements/mutation.txt": (*_LAYERS_IN, "requirements/run.in", "requirements/mutation.in", *_ANYWHERE),
     "requirements/peers.txt": ("requirements/peers.in", *_ANYWHERE),
     "requirements/run.txt": (*_LAYERS_IN, "requirements/run.in", *_ANYWHERE, *_AS_TESTED),
     **{f"layers/{one}/requirements.txt": (f"layers/{one}/requirements.in", *_ON_LAMBDA, *_AS_TESTED) for one in LAYERS},

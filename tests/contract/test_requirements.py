@@ -62,7 +62,7 @@ def test_every_import_is_pinned_for_where_it_runs(
     assert missing == set()
 
 
-@pytest.mark.parametrize("lock", ["bootstrap", "dev", "peers", "run"])
+@pytest.mark.parametrize("lock", ["bootstrap", "dev", "mutation", "peers", "run"])
 def test_every_pinned_distribution_has_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
 

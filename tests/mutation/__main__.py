@@ -1,0 +1,95 @@
+"""Mutation testing: how many small changes of a package's code its own unit tests notice.
+
+For each area: a copy of the tree in build/mutation/<area>, in which mutmut changes the code and runs the tests;
+`mutation_<area> killed of all` is printed, and build/mutation/<area>.diff shows the changes that nothing noticed.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HOME = ROOT / "build" / "mutation"
+FLOOR = 0.85
+AREAS = {
+    "failure": ("isthmus/failure.py", "tests/core/test_failure.py"),
+    "outbound": ("isthmus/outbound/*", "tests/core/outbound"),
+    "access": ("isthmus/access/*", "tests/core/access"),
+}
+"""What is changed, and which tests should notice."""
+
+NOTICED = {"killed", "timeout"}
+
+
+def main() -> None:
+    """Measure the areas that were asked for, all by default; exit code 1 when one is below the floor."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("areas", nargs="*", choices=[[], *AREAS], help="which areas")
+    parser.add_argument("--jobs", type=int, default=1, help="how many changes are tried at once")
+    asked = parser.parse_args()
+    mutmut = tool()
+    scores = [measure(area, mutmut, asked.jobs) for area in asked.areas or AREAS]
+    sys.exit(min(scores) < FLOOR)
+
+
+def measure(area: str, mutmut: str, jobs: int) -> float:
+    """The part of an area's changes that its tests notice."""
+    tree = plant(area)
+    vectors = os.environ.get("ISTHMUS_VECTORS") or str(ROOT.parent / "shared" / "vectors")
+    environment = os.environ | {"ISTHMUS_VECTORS": vectors}
+    subprocess.run([mutmut, "run", "--max-children", str(jobs)], cwd=tree, env=environment, check=True)
+    results = output([mutmut, "results", "--all", "true"], tree)
+    found = {name: status for name, _, status in (line.strip().partition(": ") for line in results.splitlines())}
+    counted = Counter(found.values())
+    killed = sum(counted[status] for status in NOTICED)
+    missed = [name for name, status in found.items() if status not in NOTICED]
+    (HOME / f"{area}.diff").write_text("\n".join(output([mutmut, "show", name], tree) for name in missed))
+    print(f"mutation_{area} {killed} of {len(found)} ({100 * killed / len(found):.1f} %)", flush=True)
+    return killed / len(found)
+
+
+def plant(area: str) -> Path:
+    """A fresh copy of the tree; mutmut finds a module's name by its path below `src`."""
+    changed, tests = AREAS[area]
+    tree = HOME / area
+    shutil.rmtree(tree, ignore_errors=True)
+    copied = {"layers/core/python/isthmus": "src/isthmus"} | {name: name for name in ("functions", "infra", "tests")}
+    for source, target in copied.items():
+        shutil.copytree(ROOT / source, tree / target, ignore=shutil.ignore_patterns("__pycache__"))
+    settings = {
+        "source_paths": ["src/isthmus"],
+        "only_mutate": [f"src/{changed}"],
+        "also_copy": ["functions", "infra"],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "pytest_add_cli_args_test_selection": [tests],
+    }
+    own = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    (tree / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + f"\n[tool.mutmut]\n{own}")
+    return tree
+
+
+def output(command: list[str], folder: Path) -> str:
+    """What a command prints."""
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def tool() -> str:
+    """The path of mutmut, in an environment of its own: it wants other versions than the tools of `make setup`."""
+    folder = HOME / "environment"
+    python, found = str(folder / "bin" / "python"), folder / "bin" / "mutmut"
+    if not found.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--require-hashes"]
+        for lock in ("bootstrap", "mutation"):
+            locked = str(ROOT / "requirements" / f"{lock}.txt")
+            subprocess.run([*install, "--no-build-isolation", "-r", locked], check=True)
+    return str(found)
+
+
+if __name__ == "__main__":
+    main()
