@@ -43,6 +43,16 @@ class Equals:
 Condition = Absent | Equals
 
 
+def expires_s(item: Item) -> int | None:
+    """When the item may be removed, in seconds since the epoch: its attribute `expires_at`, if that is an integer.
+
+    The store removes it some time after, within days on DynamoDB; until then it is there like any other. Whoever reads
+    it compares the time.
+    """
+    at = item.get("expires_at")
+    return at if isinstance(at, int) and not isinstance(at, bool) else None
+
+
 def version(number: int) -> Equals:
     """The write happens only if the item is still at this version."""
     return Equals("version", number)
@@ -101,6 +111,7 @@ class Table(Protocol):
     Every method raises Invalid when a limit of this file is not kept, before anything is asked of the store;
     Unavailable when the store does not answer. After Unavailable a write may have happened: repeat it, and when the
     repetition is refused, read. A condition that does not hold raises Conflict and changes nothing.
+    An item with `expires_at` is removed some time after that, not at it: readers check it themselves.
     """
 
     def get(self, pk: str, sk: str) -> Item | None:

@@ -1,4 +1,7 @@
-"""The Table port on a DynamoDB table: keys `pk` and `sk` of type S, the item as the map in the attribute `item`."""
+"""The Table port on a DynamoDB table: keys `pk` and `sk` of type S, the item as the map in the attribute `item`.
+
+An item's `expires_at` is written beside it, too: DynamoDB's time to live looks at attributes of the top level only.
+"""
 
 import random
 import time
@@ -9,7 +12,7 @@ from typing import Any
 from isthmus.failure import Unavailable, Upstream
 from isthmus.storage import limits
 from isthmus.storage.adapters.aws import CONTENDED, asking, client
-from isthmus.storage.table import Absent, Check, Condition, Delete, Item, Page, Put, Row, Write
+from isthmus.storage.table import Absent, Check, Condition, Delete, Item, Page, Put, Row, Write, expires_s
 
 _CONTENDED_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 _READ_TIMEOUT_S = 3.0
@@ -91,7 +94,7 @@ class DynamoDbTable:
 
     def _arguments(self, write: Write) -> dict[str, Any]:
         key = _key(write.pk, write.sk)
-        what = {"Item": key | {"item": _to_attribute(write.item)}} if isinstance(write, Put) else {"Key": key}
+        what = {"Item": key | _attributes(write.item)} if isinstance(write, Put) else {"Key": key}
         return {"TableName": self._name} | what | _condition(write.when)
 
 
@@ -100,6 +103,11 @@ _ACTIONS: dict[type, str] = {Put: "Put", Delete: "Delete", Check: "ConditionChec
 
 def _key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _attributes(item: Item) -> dict[str, Any]:
+    at = expires_s(item)
+    return {"item": _to_attribute(item)} | ({} if at is None else {"expires_at": _to_attribute(at)})
 
 
 def _query(pk: str, prefix: str, *, reverse: bool) -> dict[str, Any]:

@@ -7,14 +7,16 @@ against 0.03 ms.
 
 import json
 import sqlite3
+import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from isthmus.failure import Failure, Integrity, Upstream
 from isthmus.storage import limits
 from isthmus.storage.adapters.sqlite_connections import Connections, patiently
+from isthmus.storage.adapters.sqlite_expiry import Expiry, note
 from isthmus.storage.refusals import conflict, unavailable
 from isthmus.storage.table import Absent, Condition, Delete, Equals, Item, Page, Put, Row, Write
 
@@ -31,12 +33,13 @@ class SqliteTable:
     """A Table in the file at `path`, which is made with its folder on first use.
 
     Any number of threads and processes may use it at once, and a process may fork. A write waits `patience_s` seconds
-    for others to finish, then raises Unavailable.
+    for others to finish, then raises Unavailable. What has expired by the clock `now_s` is removed now and then.
     """
 
-    def __init__(self, path: Path, *, patience_s: float = 5.0) -> None:
+    def __init__(self, path: Path, *, patience_s: float = 5.0, now_s: Callable[[], float] = time.time) -> None:
         self._patience_s = patience_s
         self._connections = Connections(path, patience_s)
+        self._expiry = Expiry(now_s)
         weakref.finalize(self, self._connections.close)
 
     def get(self, pk: str, sk: str) -> Item | None:
@@ -77,11 +80,13 @@ class SqliteTable:
         self._write(writes)
 
     def _write(self, writes: Sequence[Write]) -> None:
-        with self._asking() as connection, self._transaction(connection):
-            for write in writes:
-                if write.when is not None and not _holds(write.when, _stored(connection, write)):
-                    raise conflict()
-                _apply(connection, write)
+        with self._asking() as connection:
+            with self._transaction(connection):
+                for write in writes:
+                    if write.when is not None and not _holds(write.when, _stored(connection, write)):
+                        raise conflict()
+                    _apply(connection, write)
+            self._expiry.after_write(connection)
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -108,6 +113,7 @@ def _apply(connection: sqlite3.Connection, write: Write) -> None:
     key = _key(write.pk, write.sk)
     if isinstance(write, Put):
         connection.execute(_PUT, (*key, json.dumps(write.item, ensure_ascii=False, separators=(",", ":"))))
+        note(connection, write)
     elif isinstance(write, Delete):
         connection.execute(_DELETE, key)
 

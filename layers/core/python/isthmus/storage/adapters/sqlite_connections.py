@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from isthmus.storage.adapters import sqlite_expiry
+
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -25,6 +27,7 @@ CREATE TABLE IF NOT EXISTS item (
     pk BLOB NOT NULL, sk BLOB NOT NULL, item TEXT NOT NULL, PRIMARY KEY (pk, sk)
 ) STRICT, WITHOUT ROWID
 """,
+    sqlite_expiry.TABLE,
 )
 _MAX_IDLE = 16
 _PAUSE_S = 0.002
