@@ -6,7 +6,7 @@ The node's text is never read: the code decides, and where one code means two th
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from isthmus.bitcoin.methods import READS
+from isthmus.bitcoin.methods import HARMLESS
 from isthmus.failure import (
     Conflict,
     Defect,
@@ -210,6 +210,18 @@ BY_METHOD = MappingProxyType(
             "The node's mempool has no such transaction.",
             "Look it up with get_transaction; it may have been mined or replaced.",
         ),
+        ("walletcreatefundedpsbt", -4): Meaning(
+            Funds,
+            "not-funded",
+            "The wallet cannot fund the transaction: it has too few spendable coins for the amounts and the fee.",
+            "Fund the wallet, wait for confirmations, send less, or name other coins.",
+        ),
+        ("walletcreatefundedpsbt", -8): Meaning(
+            Invalid,
+            "not-fundable",
+            "The node's wallet refuses a value of the transaction, such as a coin that is not its own.",
+            "Check recipients, coins and feerate.",
+        ),
         ("scantxoutset", -8): Meaning(
             Unavailable,
             "scan-running",
@@ -345,15 +357,17 @@ def failure(meaning: Meaning, upstream: int | str | None = None, *, undecided: b
 def of_rpc(method: str, code: int) -> Failure:
     """The failure of a JSON-RPC error."""
     meaning = BY_METHOD.get((method, code)) or RPC.get(code, UNMAPPED)
-    return failure(meaning, code, undecided=method not in READS and (meaning is UNMAPPED or code in UNDECIDED))
+    return failure(meaning, code, undecided=method not in HARMLESS and (meaning is UNMAPPED or code in UNDECIDED))
 
 
 def of_http(method: str, status: int) -> Failure:
     """The failure of an HTTP status without a JSON-RPC body; only a node that broke down may have done something."""
     meaning = HTTP.get(status, TRANSPORT["nonsense"])
-    return failure(meaning, f"http-{status}", undecided=method not in READS and status not in (400, 401, 403, 404, 503))
+    return failure(
+        meaning, f"http-{status}", undecided=method not in HARMLESS and status not in (400, 401, 403, 404, 503)
+    )
 
 
 def of_transport(method: str, reason: str, *, sent: bool) -> Failure:
     """The failure of a call whose answer never came; `sent` when the node may have read the request."""
-    return failure(TRANSPORT[reason], undecided=sent and method not in READS)
+    return failure(TRANSPORT[reason], undecided=sent and method not in HARMLESS)

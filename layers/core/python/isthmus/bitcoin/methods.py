@@ -59,5 +59,19 @@ READS = frozenset(
 )
 """Methods that change nothing. Every other method may have had its effect when its answer is lost."""
 
+HARMLESS = READS | {
+    "combinepsbt",
+    "createpsbt",
+    "finalizepsbt",
+    "getnewaddress",
+    "getrawchangeaddress",
+    "joinpsbts",
+    "lockunspent",
+    "utxoupdatepsbt",
+    "walletcreatefundedpsbt",
+    "walletprocesspsbt",
+}
+"""What moves no money and may be done again: at worst an address stays unused, or a coin is locked in memory."""
+
 REPEATABLE = READS - {"scantxoutset"}
 """Reads that may be asked again at once; a scan outlives its connection and excludes the next one."""

@@ -62,11 +62,11 @@ class BitcoinCore:
         """The node that the environment names; what is wrong with it shows at the first call."""
         return cls(partial(endpoint_of, environ))
 
-    def call(self, method: str, *params: Any, deadline_s: float = DEADLINE_S) -> Any:
-        """The result of one JSON-RPC call; amounts are Decimal."""
+    def call(self, method: str, *params: Any, deadline_s: float = DEADLINE_S, wallet: str = "") -> Any:
+        """The result of one JSON-RPC call, of a wallet if one is named; amounts are Decimal."""
 
         def ask(wire: Wire) -> Any:
-            return Proxy(wire, method)(*params)
+            return Proxy(wire, method, wallet)(*params)
 
         return self._asked(method, ask, time.monotonic() + deadline_s)
 

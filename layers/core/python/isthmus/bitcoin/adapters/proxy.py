@@ -14,6 +14,7 @@ import json
 import logging
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from bitcoinrpc.authproxy import AuthServiceProxy
 
@@ -29,12 +30,13 @@ class NoRpc(Exception):  # noqa: N818 - it never leaves the adapter; there it be
 
 
 class Proxy(AuthServiceProxy):  # type: ignore[misc]  # the package has no types
-    """One method of the node over one wire."""
+    """One method of the node, or of one of its wallets, over one wire."""
 
-    def __init__(self, wire: Wire, method: str) -> None:
+    def __init__(self, wire: Wire, method: str, wallet: str = "") -> None:
         self._wire = wire
+        path = f"{wire.endpoint.path.rstrip('/')}/wallet/{quote(wallet, safe='')}" if wallet else wire.endpoint.path
         # The package insists on credentials in its URL; the real ones travel with the wire, because they change.
-        super().__init__(f"http://-:-@node{wire.endpoint.path}", service_name=method, connection=wire)
+        super().__init__(f"http://-:-@node{path}", service_name=method, connection=wire)
 
     def _get_response(self) -> Any:
         """The answer, or the list of a batch's answers in the order they were asked, each with `result` and `error`."""
