@@ -23,8 +23,8 @@ class BitcoinNode(Protocol):
     with the node's own code in `upstream`.
     """
 
-    def call(self, method: str, *params: Any, deadline_s: float = 20.0) -> Any:
-        """The result of one JSON-RPC call; amounts are Decimal, never float."""
+    def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
+        """The result of one JSON-RPC call, of a wallet if one is named; amounts are Decimal, never float."""
 
     def batch(self, method: str, params: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The results of the same method for many parameters, in order."""
@@ -86,6 +86,8 @@ class Cost:
     change: tuple[Grant, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
+    neighbour: str = ""
+    """Who is behind the port, if it is nobody of ours: the name of its circuit breaker."""
 
 
 _MACHINES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
@@ -112,6 +114,7 @@ COSTS: dict[type, Cost] = {
     BitcoinNode: Cost(
         read=(Grant(("secretsmanager:GetSecretValue",), {"Ref": "BitcoinSecret"}),),
         environment={"ISTHMUS_BITCOIN_SECRET": {"Ref": "BitcoinSecret"}},
+        neighbour="bitcoin",
     ),
     Executions: Cost(
         read=(
