@@ -32,7 +32,7 @@ class HealthReport(Response):
     blobs: NeighbourHealth
 
 
-@operation("GET /v1/health", effect=Effect.READ, timeout_s=10)
+@operation("GET /v1/health", effect=Effect.READ, timeout_s=10, guarded=False)
 def health(request: GetHealth, node: BitcoinNode, table: Table, blobs: Blobs) -> HealthReport:
     """How the Bitcoin node and the stores are, asked at the same time; the answer is 200 whatever it says."""
 

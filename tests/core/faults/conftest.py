@@ -1,7 +1,10 @@
 """An inbox with reports in it."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +45,20 @@ def happen(faulty: SqliteTable) -> Happen:
         faulty.put(PARTITION, f"{at_ms:013d}-{len(known):08d}", item)
 
     return put
+
+
+@pytest.fixture
+def at_the_same_time() -> Callable[[int, Callable[[int], Any]], list[Any]]:
+    """Run a function in so many threads that start together, and return what they return."""
+
+    def run(threads: int, work: Callable[[int], Any]) -> list[Any]:
+        start = threading.Barrier(threads)
+
+        def started(number: int) -> Any:
+            start.wait()
+            return work(number)
+
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(started, range(threads)))
+
+    return run

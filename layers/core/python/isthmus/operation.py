@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_type_hints
 
-from isthmus import respond, wiring
+from isthmus import recovery, respond, wiring
 from isthmus.access.caller import ANONYMOUS, Caller, from_context
 from isthmus.access.policy import Action, decide
 from isthmus.access.refusal import from_refusal
@@ -22,7 +22,7 @@ from isthmus.failure import Defect, Failure, Forbidden
 from isthmus.faults import reports
 from isthmus.faults.fingerprint import fingerprint
 from isthmus.fields import Request, Response
-from isthmus.ports import Clock
+from isthmus.ports import COSTS, Clock
 from isthmus.request import Channel, channel_of, parse
 
 Service = Literal["", "authorizer", "dead-letters"]
@@ -51,6 +51,7 @@ class Operation:
     memory_mb: int
     public: bool = False
     service: Service = ""
+    guarded: bool = True
 
     @cached_property
     def name(self) -> str:
@@ -103,6 +104,12 @@ class Operation:
         return {name: port for name, port in list(self._hints.items())[1:] if name != "return"}
 
     @cached_property
+    def neighbours(self) -> dict[str, str]:
+        """The neighbour behind each parameter whose port leads to one."""
+        priced = {name: COSTS[port].neighbour for name, port in self.ports.items() if port in COSTS}
+        return {name: neighbour for name, neighbour in priced.items() if neighbour}
+
+    @cached_property
     def scope(self) -> str:
         """What a caller's scopes must contain to use it, for roles that are limited by scopes."""
         return f"{self.domain}:{self.effect.value}"
@@ -133,7 +140,7 @@ class Operation:
             request = parse(self.request, self.path, channel, event)
             caller = self.authenticate(channel, event)
             self.authorize(caller, request)
-            response = self.execute(request, caller)
+            response = self.execute(request, caller, channel)
         except Failure as known:
             failure = known
         except Exception as unknown:  # noqa: BLE001 - the one broad except: whatever happens, the caller gets a document
@@ -189,10 +196,10 @@ class Operation:
             code="access/denied",
         )
 
-    def execute(self, request: Request, caller: Caller) -> Response:
-        """Run the function with its ports injected by type."""
+    def execute(self, request: Request, caller: Caller, channel: Channel) -> Response:
+        """Run the function with its ports injected by type, and what recovery there is."""
         ports = {name: caller if port is Caller else wiring.provide(port) for name, port in self.ports.items()}
-        return self.function(request, **ports)
+        return recovery.run(self, channel, ports, partial(self.function, request))
 
     def _now_ms(self) -> int:
         port: Any = Clock
@@ -211,6 +218,7 @@ def operation(
     memory_mb: int = 512,
     public: bool = False,
     service: Service = "",
+    guarded: bool = True,
 ) -> Callable[[Callable[..., Response]], Operation]:
     """Declare an operation.
 
@@ -224,11 +232,22 @@ def operation(
         memory_mb: the Lambda's memory.
         public: the route asks for no proof of who calls; the policies still decide.
         service: what the platform itself starts it as.
+        guarded: an open breaker keeps it from its neighbours; not what diagnoses them.
     """
 
     def declare(function: Callable[..., Response]) -> Operation:
         return Operation(
-            function, route, schedule, effect, errors, status, timeout_s, memory_mb, public=public, service=service
+            function,
+            route,
+            schedule,
+            effect,
+            errors,
+            status,
+            timeout_s,
+            memory_mb,
+            public=public,
+            service=service,
+            guarded=guarded,
         )
 
     return declare

@@ -10,10 +10,26 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from isthmus.access.caller import Caller
+from isthmus.did.document import DidDocument
 from isthmus.storage.blobs import Blobs
 from isthmus.storage.table import Table
 
-__all__ = ["COSTS", "BitcoinNode", "Blobs", "Caller", "Clock", "Cost", "Executions", "Grant", "Sql", "Table"]
+__all__ = [
+    "BitcoinNode",
+    "Blobs",
+    "COSTS",
+    "Caller",
+    "Clock",
+    "Cost",
+    "Deployment",
+    "DidResolver",
+    "Executions",
+    "Grant",
+    "Sql",
+    "Table",
+    "TokenKeys",
+    "TokenSigner",
+]
 
 
 class BitcoinNode(Protocol):
@@ -47,6 +63,29 @@ class Clock(Protocol):
         """Milliseconds since the epoch."""
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """What whoever deployed the system said of it.
+
+    Args:
+        owner: the DID that may do everything; empty when nobody may.
+    """
+
+    owner: str
+
+
+class DidResolver(Protocol):
+    """Who knows what a DID stands for."""
+
+    def resolve(self, did: str) -> DidDocument:
+        """The document of a DID.
+
+        Raises:
+            Invalid: this is no DID, or none that its method allows.
+            Unsupported: its method is not known here.
+        """
+
+
 class Executions(Protocol):
     """Step Functions, deployed or local."""
 
@@ -71,6 +110,31 @@ class Sql(Protocol):
 
 
 @dataclass(frozen=True)
+class Deployment:
+    """What this deployment was set up with.
+
+    Args:
+        owner: the DID of the owner, who may do everything and needs no grant.
+    """
+
+    owner: str
+
+
+class TokenKeys(Protocol):
+    """The public keys of access tokens: what whoever checks tokens needs, and no more."""
+
+    def public(self) -> Mapping[str, Mapping[str, str]]:
+        """The public JWKs that tokens may be signed with now, by key id."""
+
+
+class TokenSigner(Protocol):
+    """The private keys of access tokens: who may use them can be anybody."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """A JWT of type at+jwt with these claims, signed with a key that TokenKeys knows."""
+
+
+@dataclass(frozen=True)
 class Grant:
     """One IAM statement; the resource is a CloudFormation expression over the template's own resources."""
 
@@ -90,6 +154,7 @@ class Cost:
     """Who is behind the port, if it is nobody of ours: the name of its circuit breaker."""
 
 
+_TOKEN_KEY = {"Fn::GetAtt": ["TokenKey", "Arn"]}
 _MACHINES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 
 COSTS: dict[type, Cost] = {
@@ -127,5 +192,16 @@ COSTS: dict[type, Cost] = {
         environment={"ISTHMUS_MACHINES": {"Fn::Sub": _MACHINES + ":stateMachine:${AWS::StackName}"}},
     ),
     Clock: Cost(),
+    Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),
     Sql: Cost(layers=("DataLayer",)),
+    Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),
+    DidResolver: Cost(),
+    TokenKeys: Cost(
+        read=(Grant(("kms:GetPublicKey",), _TOKEN_KEY),),
+        environment={"ISTHMUS_TOKEN_KEYS": _TOKEN_KEY},
+    ),
+    TokenSigner: Cost(
+        read=(Grant(("kms:GetPublicKey",), _TOKEN_KEY),),
+        change=(Grant(("kms:Sign",), _TOKEN_KEY),),
+    ),
 }

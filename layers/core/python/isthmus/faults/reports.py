@@ -76,6 +76,8 @@ class Reporter:
 
 def report(operation: str, channel: str, instance: str, failure: Failure) -> None:
     """Report a failure of this process, where it has a store and the kind is one that somebody should see."""
+    if failure.code.startswith("breaker/"):
+        return  # what opened the breaker was reported
     if failure.kind in KINDS and ("ISTHMUS_TABLE" in os.environ or "ISTHMUS_HOME" in os.environ):
         _reporter().report(operation, channel, instance, failure)
 
