@@ -1,7 +1,6 @@
 """The BitcoinNode port over Bitcoin Core's JSON-RPC and REST, through python-bitcoinrpc."""
 
 import os
-import random
 import re
 import time
 import weakref
@@ -30,13 +29,14 @@ UNAUTHORIZED = 401
 
 _BLOCK_HASH = re.compile(r"[0-9a-f]{64}")
 _MAY_BE_PRUNED = frozenset({"getblock", "getblockstats", "getrawtransaction"})
-_TRY_AGAIN = frozenset({"refused", "cut"})
 
 Ask = Callable[[Wire], Any]
 
 
 class BitcoinCore:
-    """A node over HTTP: safe to share among threads and to take through a fork; reads are tried twice.
+    """A node over HTTP: safe to share among threads and to take through a fork.
+
+    It repeats nothing but a read over a kept connection that turned out to be dead; isthmus.recovery does.
 
     A call takes an idle connection or opens one, has it for itself, and gives it back when the answer was read whole.
     """
@@ -138,7 +138,7 @@ class BitcoinCore:
         return reply
 
     def _asked(self, method: str, ask: Ask, deadline: float) -> Any:
-        """The result of one RPC call or batch; a repeatable read whose answer is lost is asked once more.
+        """The result of one RPC call or batch; a read over a connection that died while idle goes over a fresh one.
 
         What may not be repeated never goes over a connection that may be dead: that could not be told from a loss.
         """
@@ -153,12 +153,10 @@ class BitcoinCore:
             except NoRpc as error:
                 raise codes.of_http(method, error.status) from None
             except Lost as error:
-                pause = random.uniform(0.02, 0.1)  # noqa: S311 - jitter, not a secret
-                if not again or error.reason not in _TRY_AGAIN or time.monotonic() + pause >= deadline:
+                if not again or error.reason != "cut" or not error.kept:
                     raise codes.of_transport(method, error.reason, sent=error.sent) from None
             again = False
             self.close()
-            time.sleep(pause)
 
     def _authenticated(self, ask: Ask, deadline: float) -> Any:
         """Ask once, and once more when our credentials were refused and there are new ones by now."""
@@ -179,9 +177,13 @@ class BitcoinCore:
 
     def _once(self, ask: Ask, deadline: float, endpoint: Endpoint) -> Any:
         wire = self._take(endpoint)
+        kept = wire.reusable
         wire.begin(deadline)
         try:
             return ask(wire)
+        except Lost as lost:
+            lost.kept = kept
+            raise
         finally:
             if wire.reusable and len(self._idle) < MAX_IDLE:
                 self._idle.append(wire)

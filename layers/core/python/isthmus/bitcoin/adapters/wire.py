@@ -17,12 +17,13 @@ Reason = Literal["refused", "tls", "timeout", "cut", "nonsense", "oversize"]
 
 
 class Lost(Exception):  # noqa: N818 - it never leaves the adapter; there it becomes a failure
-    """No answer, and why; `sent` when the node may have read the request."""
+    """No answer, and why; `sent` when the node may have read the request, `kept` when the connection was an old one."""
 
     def __init__(self, reason: Reason, *, sent: bool) -> None:
         super().__init__(reason)
         self.reason = reason
         self.sent = sent
+        self.kept = False
 
 
 @dataclass(frozen=True)
