@@ -3,6 +3,7 @@
 from typing import Any
 
 from isthmus.access.caller import ANONYMOUS, Caller, to_context
+from isthmus.fields import MAX_MSAT
 
 ALL_SCOPES = tuple(
     f"{domain}:{effect}"
@@ -11,7 +12,7 @@ ALL_SCOPES = tuple(
 )
 
 CALLERS = {
-    "owner": Caller("did", "did:key:zOwner", "owner"),
+    "owner": Caller("did", "did:key:zOwner", "owner", scopes=("*",), max_msat=MAX_MSAT),
     "operator": Caller("did", "did:key:zOperator", "operator", scopes=ALL_SCOPES),
     "auditor": Caller("did", "did:key:zAuditor", "auditor", scopes=ALL_SCOPES),
     "client": Caller("did", "did:key:zClient", "client", scopes=ALL_SCOPES),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from infra.template.access import action_schema, action_table, policies
 from infra.template.machines import read_machines
 from infra.template.openapi import document
 from infra.template.pages import error_pages, operation_pages
@@ -12,6 +13,9 @@ from isthmus.operation import Operation
 
 TEMPLATE = Path("template.yaml")
 OPENAPI = Path("layers/core/python/isthmus/openapi.json")
+POLICIES = Path("layers/core/python/isthmus/access/policies.cedar")
+ACTIONS = Path("layers/core/python/isthmus/access/actions.json")
+ACTION_SCHEMA = Path("infra/policies/actions.cedarschema")
 ERRORS, OPERATIONS = Path("docs/errors"), Path("docs/operations")
 
 
@@ -23,6 +27,9 @@ def derive(operations: Iterable[Operation], root: Path) -> dict[Path, str]:
         TEMPLATE: "# Written by `make template` from the operations and infra/template/base.yaml.\n"
         + render(listed, machines),
         OPENAPI: json.dumps(document(listed, root), indent=1, ensure_ascii=False) + "\n",
+        POLICIES: policies(root),
+        ACTIONS: action_table(listed),
+        ACTION_SCHEMA: action_schema(listed),
         **{ERRORS / name: page for name, page in error_pages().items()},
         **{OPERATIONS / name: page for name, page in operation_pages(listed).items()},
     }

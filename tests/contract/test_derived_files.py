@@ -11,7 +11,8 @@ from infra.template.files import outdated
 def elsewhere(root: Path, tmp_path: Path) -> Path:
     """A copy of what the generator reads."""
     shutil.copy(root / "pyproject.toml", tmp_path)
-    shutil.copytree(root / "infra/statemachines", tmp_path / "infra/statemachines")
+    for folder in ("statemachines", "policies"):
+        shutil.copytree(root / "infra" / folder, tmp_path / "infra" / folder)
     return tmp_path
 
 

@@ -109,17 +109,6 @@ class Sql(Protocol):
         """The rows of one SELECT, where each name in `files` is a table over those Parquet files."""
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """What this deployment was set up with.
-
-    Args:
-        owner: the DID of the owner, who may do everything and needs no grant.
-    """
-
-    owner: str
-
-
 class TokenKeys(Protocol):
     """The public keys of access tokens: what whoever checks tokens needs, and no more."""
 
@@ -194,7 +183,6 @@ COSTS: dict[type, Cost] = {
     Clock: Cost(),
     Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),
     Sql: Cost(layers=("DataLayer",)),
-    Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),
     DidResolver: Cost(),
     TokenKeys: Cost(
         read=(Grant(("kms:GetPublicKey",), _TOKEN_KEY),),
