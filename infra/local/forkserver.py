@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,15 +63,21 @@ class ForkServer:
             events = self.selector.select(0 if self.later else None)
             if not events:
                 _import(self.later.popleft())
-            for key, _ in events:
-                if key.fd == woken:
-                    os.read(woken, _READ_BYTES)
-                    self.reap()
-                elif key.fd == self.commands:
-                    if (task := self.obey()) is not None:
-                        return task
-                else:
-                    self.copy(key.data)
+            if (task := self.attend([key for key, _ in events], woken)) is not None:
+                return task
+
+    def attend(self, ready: Iterable[selectors.SelectorKey], woken: int) -> dict[str, Any] | None:
+        """See to what is ready: ended workers, commands, and what workers print; in a forked worker, its task."""
+        for key in ready:
+            if key.fd == woken:
+                os.read(woken, _READ_BYTES)
+                self.reap()
+            elif key.fd == self.commands:
+                if (task := self.obey()) is not None:
+                    return task
+            elif key.data.id in self.workers:  # not if it was reaped in this same round
+                self.copy(key.data)
+        return None
 
     def say(self, event: dict[str, Any]) -> None:
         """Tell whoever started us."""

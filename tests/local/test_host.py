@@ -302,6 +302,42 @@ def test_what_functions_print_is_in_the_log_with_their_name(host_of: HostOf, tmp
     assert {line["function"] for line in lines} == {"chatty"}
 
 
+TWO_WORKERS_END_AT_ONCE = """
+import os, pathlib, selectors, sys
+from collections import deque
+from infra.local.forkserver import ForkServer, _Worker
+from infra.local.logs import BoundedLog
+
+server = ForkServer(0, 1, BoundedLog(pathlib.Path(sys.argv[1])), deque())
+woken, wake = os.pipe()
+ready = [server.selector.register(woken, selectors.EVENT_READ)]
+os.write(wake, b"!")
+for number in (1, 2):
+    output, inner = os.pipe()
+    os.set_blocking(output, False)
+    pid = os.posix_spawnp("echo", ["echo", "last words"], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, inner, 1)])
+    os.close(inner)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    server.workers[number] = _Worker(number, pid, "good", output)
+    ready.append(server.selector.register(output, selectors.EVENT_READ, server.workers[number]))
+server.attend(ready, woken)
+assert not server.workers
+"""
+
+
+def test_the_fork_server_survives_workers_whose_end_and_last_words_arrive_together(tmp_path: Path) -> None:
+    log = tmp_path / "functions.log"
+    command = [sys.executable, "-c", TWO_WORKERS_END_AT_ONCE, str(log)]
+
+    done = subprocess.run(
+        command, env={"PYTHONPATH": python_path(ROOT), "PATH": os.environ["PATH"]}, capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines() == [b'{"exited":1,"status":0}', b'{"exited":2,"status":0}']
+    assert log.read_text().count("last words") == 2
+
+
 def test_no_other_program_can_take_an_invocation(host_of: HostOf) -> None:
     async def story() -> None:
         async with host_of("good") as host:
