@@ -61,7 +61,6 @@ TenantName = Annotated[
 ]
 
 
-
 @dataclass(frozen=True)
 class FromHeader:
     """Metadata of a field that an HTTPS request has in a header, and never in its body or query string.

@@ -15,9 +15,9 @@ from isthmus.storage.blobs import Blobs
 from isthmus.storage.table import Table
 
 __all__ = [
+    "COSTS",
     "BitcoinNode",
     "Blobs",
-    "COSTS",
     "Caller",
     "Clock",
     "Cost",

@@ -3,18 +3,24 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from isthmus.content_digest import matches
 from isthmus.failure import FieldError, Invalid, Malformed, TooLarge, WrongMediaType
-from isthmus.fields import Request
+from isthmus.fields import FromHeader, Request
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_FIELD_ERRORS = 20
+
+ORIGIN = ":origin"
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 R = TypeVar("R", bound=Request)
 
@@ -42,31 +48,92 @@ def channel_of(event: Mapping[str, Any]) -> Channel:
     return Channel.TASK
 
 
+def origin(headers: Mapping[str, str]) -> str:
+    """The scheme and authority that a request was sent to, as API Gateway hands them on; it passes only its own hosts.
+
+    Raises:
+        Malformed: there is no such host.
+    """
+    found = f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', '')}".lower()
+    if not _ORIGIN.fullmatch(found):
+        raise Malformed("The request says not which host it is for.", next_step="Send one `host` header.")
+    return found
+
+
 def parse(model: type[R], path: str | None, channel: Channel, event: Mapping[str, Any]) -> R:
     """The request in an event: query and path of a GET, JSON body of everything else, `request` of a task.
 
     Raises:
-        Malformed: the body is not JSON, not UTF-8, or has duplicate names or numbers that are not finite.
+        Malformed: the body is not JSON, not UTF-8, not what its digest says, or has duplicate names or numbers that are
+            not finite.
         TooLarge: the body is larger than 256 KiB or nested deeper than 32.
         WrongMediaType: the body is not declared as JSON.
         Invalid: the fields do not fit the model; each refused field is named.
     """
     if channel is not Channel.HTTP:
         return _validated(model, _NOT_HTTP[channel](event), strings=False)
+    _check_digest(event)
     if path == "$default":
         return model.model_validate({})
+    in_headers = _in_headers(model, event)
     in_path: dict[str, str] = dict(event.get("pathParameters") or {})
     in_query: dict[str, str] = dict(event.get("queryStringParameters") or {})
     if event["requestContext"]["http"]["method"] in ("GET", "DELETE"):
         if event.get("body"):
             raise Malformed("A GET request carries no body.", next_step="Send the fields in the query string.")
-        return _validated(model, in_query | in_path, strings=True)
+        return _validated(model, _beside(in_query, in_headers) | in_path, strings=True)
     if in_query:
         raise Malformed("This route takes no query string.", next_step="Send the fields in the JSON body.")
     body = _json(event)
     if not isinstance(body, dict):
         raise Malformed("The body is not a JSON object.", next_step="Send an object with the request's fields.")
-    return _validated(model, body | in_path, strings=False)
+    return _validated(model, _beside(body, in_headers) | in_path, strings=False)
+
+
+def _check_digest(event: Mapping[str, Any]) -> None:
+    """Raise Malformed unless the body, which the authorizer never saw, is what a digest in the headers says."""
+    header = (event.get("headers") or {}).get("content-digest")
+    if header is None:
+        return
+    text: str = event.get("body") or ""
+    try:
+        body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+    except (binascii.Error, UnicodeEncodeError):
+        body = None
+    if body is None or not matches(header, body):
+        raise Malformed(
+            "The body is not what its content-digest says.",
+            next_step="Send one sha-256 digest (RFC 9530) of the body as it is sent.",
+            code="request/digest",
+        )
+
+
+def _in_headers(model: type[Request], event: Mapping[str, Any]) -> dict[str, str | None]:
+    """The fields that the request has in headers; None for those that are not there."""
+    headers: Mapping[str, str] = event.get("headers") or {}
+    names = _header_names(model)
+    return {field: origin(headers) if name == ORIGIN else headers.get(name) for field, name in names.items()}
+
+
+@cache
+def _header_names(model: type[Request]) -> dict[str, str]:
+    return {
+        field: mark.name
+        for field, about in model.model_fields.items()
+        for mark in about.metadata
+        if isinstance(mark, FromHeader)
+    }
+
+
+def _beside(fields: Mapping[str, Any], in_headers: Mapping[str, str | None]) -> dict[str, Any]:
+    """The fields, and those from headers.
+
+    Raises:
+        Malformed: a field stands where only its header may.
+    """
+    if fields.keys() & in_headers.keys():
+        raise Malformed("A field of the request belongs into a header.", next_step="Send it as a header only.")
+    return {**fields, **{name: value for name, value in in_headers.items() if value is not None}}
 
 
 def _of_task(event: Mapping[str, Any]) -> Any:

@@ -33,7 +33,7 @@ CHALLENGE = 'DPoP algs="ES256 ES256K EdDSA", Bearer'
 def answer(channel: Channel, status: int, response: Response, instance: str) -> Any:
     """HTTP API v2 gets a status, headers and a body; a state machine gets the fields."""
     if channel is Channel.AUTHORIZER:
-        return {"isAuthorized": True, "context": response.model_dump(mode="json")}
+        return {"isAuthorized": True, "context": response.model_dump(mode="json", exclude_none=True)}
     if channel is not Channel.HTTP:
         return response.model_dump(mode="json")
     return _http(status, "application/json", response.model_dump_json(), instance)

@@ -6,7 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from isthmus.ports import BitcoinNode, Blobs, Clock, Executions, Sql, Table
+from isthmus.ports import (
+    BitcoinNode,
+    Blobs,
+    Clock,
+    Deployment,
+    DidResolver,
+    Executions,
+    Sql,
+    Table,
+    TokenKeys,
+    TokenSigner,
+)
 
 P = TypeVar("P")
 
@@ -82,11 +93,35 @@ def _sql() -> Sql:
     return DuckDb()
 
 
+def _deployment() -> Deployment:
+    return Deployment(owner=os.environ.get("ISTHMUS_OWNER", ""))
+
+
+def _resolver() -> DidResolver:
+    from isthmus.did.resolver import Resolver
+
+    return Resolver()
+
+
+def _token_keys() -> Any:
+    if arns := os.environ.get("ISTHMUS_TOKEN_KEYS"):
+        from isthmus.access.adapters.token_kms import KmsTokenKeys
+
+        return KmsTokenKeys(arns.split(","))
+    from isthmus.access.adapters.token_file import FileTokenKeys
+
+    return FileTokenKeys(home() / "token-keys.json", _clock())
+
+
 _BUILDERS: dict[type, Callable[[], Any]] = {
     Table: _table,
     Blobs: _blobs,
     BitcoinNode: _bitcoin,
     Clock: _clock,
+    Deployment: _deployment,
     Executions: _executions,
     Sql: _sql,
+    DidResolver: _resolver,
+    TokenKeys: _token_keys,
+    TokenSigner: _token_keys,
 }

@@ -1,0 +1,1 @@
+"""Where the keys of access tokens are: in a file, or in AWS KMS."""

@@ -1,0 +1,36 @@
+"""JSON as signed documents have it: no name twice, no number that is not an integer, no nesting to speak of."""
+
+import json
+from typing import Any
+
+MAX_DEPTH = 8
+
+
+def loads(data: bytes) -> Any:
+    """Parse.
+
+    Raises:
+        ValueError: not UTF-8, no JSON, a name twice, a fraction, an exponent, NaN, or nested deeper than 8.
+    """
+    if data.count(b"{") + data.count(b"[") > 64:
+        raise ValueError("too many objects")  # which also bounds how deep the parser may go
+    value = json.loads(data.decode(), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
+    if _depth(value) > MAX_DEPTH:
+        raise ValueError("too deep")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _depth(value: Any) -> int:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if children is None else 1 + max(map(_depth, children), default=0)
