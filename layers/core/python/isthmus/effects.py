@@ -82,6 +82,7 @@ class Connector(Protocol):
         """Everything up to the point where it could be sent; changes nothing anywhere.
 
         Raises:
+            Conflict: what was chosen was taken by somebody else meanwhile; prepared again it will choose otherwise.
             Failure: it cannot be done, or nobody answered; nothing has happened.
         """
 

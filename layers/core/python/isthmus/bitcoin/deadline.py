@@ -21,9 +21,10 @@ class _Within:
         self._monotonic = monotonic
         self._deadline = monotonic() + seconds
 
-    def call(self, method: str, *params: Any, deadline_s: float = 20.0) -> Any:
+    def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
         left = max(0.0, self._deadline - self._monotonic())
-        return self._node.call(method, *params, deadline_s=min(deadline_s, left))
+        named = {"wallet": wallet} if wallet else {}
+        return self._node.call(method, *params, deadline_s=min(deadline_s, left), **named)
 
     def batch(self, method: str, params: Sequence[tuple[Any, ...]]) -> list[Any]:
         return self._node.batch(method, params)

@@ -1,0 +1,258 @@
+"""Transactions in the making: from recipients to a funded and signed transaction that nobody has seen yet.
+
+Sources: BIP 174 (PSBT), BIP 125 (replacement), Bitcoin Core's GetDustThreshold (policy/policy.cpp).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.bitcoin import addresses
+from isthmus.bitcoin.addresses import Decoded
+from isthmus.bitcoin.amounts import SAT_PER_BTC, sat_from_btc
+from isthmus.bitcoin.views import undocumented, whole
+from isthmus.bitcoin.wallets import wallet_call
+from isthmus.failure import Failure, FieldError, Invalid, Precondition, Refused
+from isthmus.ports import BitcoinNode
+
+MAX_RECIPIENTS = 100
+MAX_COINS = 60
+"""Inputs at most: each is leased in one transaction of the store, which takes a hundred writes."""
+
+DUST_SAT = {"p2pkh": 546, "p2sh": 540, "p2wpkh": 294, "p2wsh": 330, "p2tr": 330}
+"""What an output must hold to be relayed, at the default dust feerate of 3,000 sat/kvB."""
+
+_OTHER_DUST_SAT = 354
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Whom to pay how much."""
+
+    address: str
+    amount_sat: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A transaction as it is wanted.
+
+    Args:
+        wallet: the node's name of the wallet that pays.
+        recipients: whom to pay.
+        max_fee_sat: the fee may not be higher.
+        feerate_sat_per_kvb: the feerate, or None to have the node estimate it.
+        target_blocks: for the estimate.
+        subtract_fee: the recipients, by index, who share the fee.
+        coins: outpoints `txid:vout` to spend; the wallet adds none to them. Empty: the wallet chooses.
+        replaceable: whether it signals BIP 125.
+    """
+
+    wallet: str
+    recipients: Sequence[Recipient]
+    max_fee_sat: int
+    feerate_sat_per_kvb: int | None = None
+    target_blocks: int = 6
+    subtract_fee: Sequence[int] = ()
+    coins: Sequence[str] = ()
+    replaceable: bool = True
+
+
+@dataclass(frozen=True)
+class Funded:
+    """A draft with inputs and change, unsigned."""
+
+    psbt: str
+    fee_sat: int
+    change_index: int | None
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A transaction that could be sent."""
+
+    txid: str
+    raw: str
+    vsize: int
+    coins: tuple[str, ...]
+
+
+def check(node: BitcoinNode, draft: Draft) -> None:
+    """Refuse what can be seen to be wrong before anything is asked of the wallet.
+
+    Raises:
+        Invalid: an address is not one of the node's network, an amount is dust, something is named twice; all at once.
+        Precondition: the node is still downloading the chain.
+    """
+    chain = node.call("getblockchaininfo")
+    if not isinstance(chain, dict) or not isinstance(chain.get("chain"), str):
+        raise undocumented()
+    if chain.get("initialblockdownload") is True and chain["chain"] != "regtest":
+        raise Precondition(
+            "The node is still downloading the chain, so it does not know what its wallets hold.",
+            next_step="Repeat when get_chain_info says that the initial download is over.",
+            code="bitcoin/syncing",
+            retry_after_ms=60_000,
+        )
+    errors = [*_wrong_recipients(draft, chain["chain"]), *_wrong_choices(draft)]
+    if errors:
+        raise Invalid(
+            f"{len(errors)} field(s) of the payment were refused.",
+            next_step="Correct the fields listed in `errors`; nothing was sent.",
+            code="bitcoin/payment",
+            errors=tuple(errors),
+        )
+
+
+def _wrong_recipients(draft: Draft, chain: str) -> Iterator[FieldError]:
+    seen: set[str] = set()
+    for index, one in enumerate(draft.recipients):
+        decoded = addresses.decode(one.address)
+        at = f"/recipients/{index}"
+        if not isinstance(decoded, Decoded):
+            yield FieldError(f"{at}/address", f"is no address: {decoded}")
+            continue
+        if chain not in decoded.networks:
+            yield FieldError(f"{at}/address", f"is an address of another network than {chain}")
+        if one.address in seen:
+            yield FieldError(f"{at}/address", "is named twice; add the amounts up")
+        seen.add(one.address)
+        dust = DUST_SAT.get(decoded.script_type, _OTHER_DUST_SAT)
+        if one.amount_sat < dust:
+            yield FieldError(f"{at}/amount_sat", f"is dust: the network relays {dust} sat or more to such an address")
+
+
+def _wrong_choices(draft: Draft) -> Iterator[FieldError]:
+    if len(set(draft.coins)) != len(draft.coins):
+        yield FieldError("/coins", "names an outpoint twice")
+    if len(set(draft.subtract_fee)) != len(draft.subtract_fee):
+        yield FieldError("/subtract_fee", "names a recipient twice")
+    if any(not 0 <= index < len(draft.recipients) for index in draft.subtract_fee):
+        yield FieldError("/subtract_fee", "names a recipient that is not there; the first is 0")
+
+
+def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funded:
+    """Choose coins and change; coins that another payment has leased are left alone.
+
+    Raises:
+        Funds: the wallet cannot.
+        Refused: the fee would be above the cap.
+    """
+    if taken := sorted(set(draft.coins) & set(leased)):
+        raise _leased(len(taken))
+    with _locked(node, draft.wallet, leased):
+        reply = wallet_call(
+            node,
+            draft.wallet,
+            "walletcreatefundedpsbt",
+            [_outpoint(coin) for coin in draft.coins],
+            [{one.address: btc(one.amount_sat)} for one in draft.recipients],
+            0,
+            _options(draft),
+        )
+    if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
+        raise undocumented()
+    try:
+        fee_sat = sat_from_btc(reply["fee"])
+    except (LookupError, ValueError):
+        raise undocumented() from None
+    if fee_sat > draft.max_fee_sat:
+        raise Refused(
+            f"The fee would be {fee_sat} sat, which is above the cap of {draft.max_fee_sat} sat.",
+            next_step="Raise max_fee_sat, lower the feerate, or wait for lower feerates; nothing was sent.",
+            code="bitcoin/fee-above-cap",
+        )
+    change = reply.get("changepos")
+    return Funded(reply["psbt"], fee_sat, change if isinstance(change, int) and change >= 0 else None)
+
+
+def sign(node: BitcoinNode, wallet: str, psbt: str) -> Signed:
+    """Sign with the wallet's keys, and finalize.
+
+    Raises:
+        Precondition: the wallet is locked, or has not all the keys.
+    """
+    reply = wallet_call(node, wallet, "walletprocesspsbt", psbt, True)
+    if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
+        raise undocumented()
+    final = node.call("finalizepsbt", reply["psbt"])
+    if not isinstance(final, dict) or final.get("complete") is not True or not isinstance(final.get("hex"), str):
+        raise Precondition(
+            "The wallet has not all the keys that the transaction needs.",
+            next_step="Have the other signers sign the PSBT, then finalize and broadcast it.",
+            code="bitcoin/not-all-keys",
+        )
+    return decoded(node, final["hex"])
+
+
+def decoded(node: BitcoinNode, raw: str) -> Signed:
+    """What a raw transaction is."""
+    reply = node.call("decoderawtransaction", raw)
+    try:
+        coins = tuple(f"{one['txid']}:{int(one['vout'])}" for one in reply["vin"])
+        return Signed(str(reply["txid"]), raw, whole(reply["vsize"]), coins)
+    except (LookupError, TypeError):
+        raise undocumented() from None
+
+
+def btc(amount_sat: int) -> str:
+    """The node's notation of an amount: bitcoins with eight decimals, as text and therefore exact."""
+    return f"{amount_sat // SAT_PER_BTC}.{amount_sat % SAT_PER_BTC:08d}"
+
+
+def feerate(sat_per_kvb: int) -> str:
+    """The node's notation of a feerate: satoshi per virtual byte, with three decimals."""
+    return f"{sat_per_kvb // 1000}.{sat_per_kvb % 1000:03d}"
+
+
+def _options(draft: Draft) -> Mapping[str, Any]:
+    fee: dict[str, Any] = (
+        {"conf_target": draft.target_blocks, "estimate_mode": "economical"}
+        if draft.feerate_sat_per_kvb is None
+        else {"fee_rate": feerate(draft.feerate_sat_per_kvb)}
+    )
+    return fee | {
+        "add_inputs": not draft.coins,
+        "subtractFeeFromOutputs": list(draft.subtract_fee),
+        "replaceable": draft.replaceable,
+        "lockUnspents": False,
+        "include_unsafe": False,
+    }
+
+
+@contextmanager
+def _locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[None]:
+    """Keep the wallet from choosing these coins for a moment; what it does not have, or has locked, stays as it is."""
+    if not coins:
+        yield
+        return
+    held = {f"{one['txid']}:{one['vout']}" for one in wallet_call(node, wallet, "listunspent", 0)}
+    mine = [_outpoint(coin) for coin in sorted(held & set(coins))]
+    if mine:
+        wallet_call(node, wallet, "lockunspent", False, mine)
+    try:
+        yield
+    finally:
+        if mine:
+            _unlock(node, wallet, mine)
+
+
+def _unlock(node: BitcoinNode, wallet: str, coins: list[dict[str, Any]]) -> None:
+    try:
+        wallet_call(node, wallet, "lockunspent", True, coins)
+    except Failure:
+        return  # somebody else has unlocked them, or the node is gone, and with it its locks
+
+
+def _outpoint(coin: str) -> dict[str, Any]:
+    txid, _, vout = coin.partition(":")
+    return {"txid": txid, "vout": int(vout)}
+
+
+def _leased(count: int) -> Failure:
+    return Precondition(
+        f"{count} of the named coins belong(s) to a payment that is not settled yet.",
+        next_step="Wait until it is, or name other coins.",
+        code="bitcoin/coins-leased",
+    )

@@ -1,0 +1,177 @@
+"""On-chain payments for the ledger: the identity is the txid, the payload the signed transaction.
+
+A node answers the same transaction twice with the same txid, whether it waits or is mined; so sending again is safe.
+Never `sendtoaddress`: its answer, when lost, leaves nothing to look up.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.bitcoin.building import MAX_COINS, Draft, Signed, check, fund, sign
+from isthmus.bitcoin.wallets import wallet_call
+from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unknown
+from isthmus.failure import Conflict, Failure, Invalid, NotFound, Unavailable
+from isthmus.failure import Refused as RefusedFailure
+from isthmus.failure import Unknown as UnknownFailure
+from isthmus.ports import BitcoinNode
+
+MSAT = 1000
+_CONFIRMED_ALREADY = -27
+_DEFINITE = frozenset({-25, -26})
+"""Inputs missing or spent; against policy or consensus."""
+
+
+@dataclass(frozen=True)
+class BitcoinPayments:
+    """The connector: one node's wallets.
+
+    Args:
+        node: the node.
+        leased: the coins that unsettled payments have leased, as `txid:vout`.
+    """
+
+    node: BitcoinNode
+    leased: Callable[[], Collection[str]]
+
+    def prepare(self, request: Draft) -> Prepared:
+        """Build, sign and try the transaction without sending it.
+
+        Raises:
+            Invalid, Precondition, Funds, Refused: it cannot be done; nothing was sent.
+            Unavailable: the node did not answer; nothing was sent.
+        """
+        try:
+            check(self.node, request)
+            funded = fund(self.node, request, self.leased())
+            signed = sign(self.node, request.wallet, funded.psbt)
+            self._try(signed, chosen=not request.coins)
+        except UnknownFailure as lost:
+            raise Unavailable(
+                "The node did not answer while the transaction was prepared; nothing was sent.",
+                next_step="Send the same request with the same Idempotency-Key again.",
+                code=lost.code,
+                upstream=lost.upstream,
+            ) from lost
+        amount_sat = sum(one.amount_sat for one in request.recipients)
+        fee_on_top = funded.fee_sat if not request.subtract_fee else 0
+        return Prepared(
+            identity=signed.txid,
+            payload=signed.raw,
+            max_msat=(amount_sat + fee_on_top) * MSAT,
+            leases=signed.coins,
+            detail={
+                "txid": signed.txid,
+                "wallet": request.wallet,
+                "amount_sat": amount_sat,
+                "fee_sat": funded.fee_sat,
+                "vsize": signed.vsize,
+                "change_index": funded.change_index,
+                "recipients": [{"address": one.address, "amount_sat": one.amount_sat} for one in request.recipients],
+            },
+        )
+
+    def send(self, prepared: Prepared) -> Outcome:
+        """Hand the transaction to the node."""
+        try:
+            answered = self.node.call("sendrawtransaction", prepared.payload)
+        except Failure as failure:
+            code = failure.upstream.code if failure.upstream else None
+            if code == _CONFIRMED_ALREADY:
+                return _succeeded(prepared)
+            if code in _DEFINITE:
+                return self._why(prepared, failure)
+            return Unknown(failure.code)
+        return _succeeded(prepared) if answered == prepared.identity else Unknown("bitcoin/undocumented")
+
+    def look_up(self, prepared: Prepared) -> Outcome:
+        """Whether the node has it: in its mempool, or in the chain as its wallet knows."""
+        try:
+            known = wallet_call(self.node, prepared.detail["wallet"], "gettransaction", prepared.identity)
+            if isinstance(known, dict) and known.get("confirmations", 0) > 0:
+                return _succeeded(prepared)
+            self.node.call("getmempoolentry", prepared.identity)
+        except NotFound:
+            return self._spent_elsewhere(prepared) or Unknown("bitcoin/not-seen", seen=False)
+        except Failure as failure:
+            return Unknown(failure.code)
+        return _succeeded(prepared)
+
+    def _why(self, prepared: Prepared, failure: Failure) -> Outcome:
+        """A definite no to this one sending; for good if an input is spent in a block. It may also be there already."""
+        found = self.look_up(prepared)
+        if isinstance(found, (Succeeded, Pending, Refused)):
+            return found
+        return Refused(
+            kind=failure.kind,
+            code=failure.code,
+            reason=failure.detail,
+            next_step=failure.next_step,
+            for_good=False,
+            system="bitcoin",
+            upstream_code=str(failure.upstream.code) if failure.upstream else "",
+        )
+
+    def _spent_elsewhere(self, prepared: Prepared) -> Refused | None:
+        """A refusal for good when a block spends one of the inputs, and it is not ours that did."""
+        try:
+            for coin in prepared.leases:
+                txid, _, vout = coin.partition(":")
+                if self.node.call("gettxout", txid, int(vout), False) is None and self._confirmed(txid):
+                    return Refused(
+                        kind="conflict",
+                        code="bitcoin/inputs-spent",
+                        reason="A block has another transaction that spends the same coins.",
+                        next_step="Look at the wallet's history, then pay with a new Idempotency-Key.",
+                        for_good=True,
+                    )
+        except Failure:
+            return None
+        return None
+
+    def _confirmed(self, txid: str) -> bool:
+        """Whether a transaction of ours is in the chain: an input that is neither there nor unspent says nothing."""
+        for wallet in self.node.call("listwallets"):
+            try:
+                known: Any = wallet_call(self.node, wallet, "gettransaction", txid)
+            except NotFound:
+                continue
+            if known.get("confirmations", 0) > 0:
+                return True
+        return False
+
+    def _try(self, signed: Signed, *, chosen: bool) -> None:
+        """Ask the node whether it would take it.
+
+        Raises:
+            Conflict: a coin that the wallet chose was spent meanwhile.
+            Invalid: too many inputs to be leased at once.
+            Refused: the node would not; its reason is text and stays with it.
+        """
+        if len(signed.coins) > MAX_COINS:
+            raise Invalid(
+                f"The payment would need {len(signed.coins)} coins; {MAX_COINS} is the limit.",
+                next_step="Pay less at once, or join coins by a payment to yourself first.",
+                code="bitcoin/too-many-coins",
+            )
+        verdict = self.node.call("testmempoolaccept", [signed.raw])
+        if not (isinstance(verdict, list) and verdict and verdict[0].get("allowed") is True):
+            if chosen and any(self._is_spent(coin) for coin in signed.coins):
+                raise Conflict(
+                    "Another payment has taken a coin of this one meanwhile.",
+                    next_step="Send the same request with the same Idempotency-Key again.",
+                    code="bitcoin/coins-taken",
+                )
+            raise RefusedFailure(
+                "The node would not take the transaction into its mempool; nothing was sent.",
+                next_step="Raise the feerate, or wait until what the wallet has sent before is confirmed.",
+                code="bitcoin/policy",
+            )
+
+    def _is_spent(self, coin: str) -> bool:
+        txid, _, vout = coin.partition(":")
+        return self.node.call("gettxout", txid, int(vout), True) is None
+
+
+def _succeeded(prepared: Prepared) -> Succeeded:
+    return Succeeded(prepared.max_msat)
