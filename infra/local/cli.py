@@ -17,6 +17,8 @@ COMMANDS = {
     "call": ("infra.local.commands.call", "call an operation over HTTP, fields as options"),
     "invoke": ("infra.local.commands.invoke", "invoke an operation as a state machine's task does"),
     "pipeline": ("infra.local.commands.pipeline", "run the chain pipeline and watch it"),
+    "key": ("infra.local.commands.key", "make, list and revoke API keys"),
+    "identity": ("infra.local.commands.identity", "make a DID to call as somebody else than the owner"),
     "run": ("infra.local.commands.run", "run everything here on a real node: a chain, the pipeline, the schedule"),
 }
 _INTERRUPTED = 130

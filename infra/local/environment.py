@@ -10,7 +10,7 @@ from infra.local.expand import Function
 from infra.local.forks import python_path
 from infra.local.intrinsics import REGION
 
-DEPLOYED_ONLY = ("ISTHMUS_TABLE", "ISTHMUS_BUCKET", "ISTHMUS_BITCOIN_SECRET")
+DEPLOYED_ONLY = ("ISTHMUS_TABLE", "ISTHMUS_BUCKET", "ISTHMUS_BITCOIN_SECRET", "ISTHMUS_TOKEN_KEYS")
 NODE_VARIABLES = ("ISTHMUS_BITCOIN_URL", "ISTHMUS_BITCOIN_COOKIE", "ISTHMUS_BITCOIN_CA")
 NODE_FILES = ("ISTHMUS_BITCOIN_COOKIE", "ISTHMUS_BITCOIN_CA")
 _KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
@@ -18,10 +18,11 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all workers of one runtime share: its folders, its control API and its node."""
+    """What all workers of one runtime share: its folders, its owner, its control API and its node."""
 
     root: Path
     home: Path
+    owner: str
     control: str
     token: str
     node: Mapping[str, str]
@@ -30,8 +31,8 @@ class Surroundings:
 def local_environment(function: Function, around: Surroundings) -> dict[str, str]:
     """All environment variables of the function's workers.
 
-    Without the names of table, bucket and secret the library takes the embedded stores under ISTHMUS_HOME. Every AWS
-    endpoint is the control API, and the AWS credentials are its token: nothing here can reach AWS by mistake.
+    Without the names of table, bucket, secret and token keys the library takes what it keeps under ISTHMUS_HOME. Every
+    AWS endpoint is the control API, and the AWS credentials are its token: nothing here can reach AWS by mistake.
     """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     given = {name: value for name, value in function.environment.items() if name not in DEPLOYED_ONLY}
@@ -40,6 +41,7 @@ def local_environment(function: Function, around: Surroundings) -> dict[str, str
         | given
         | {
             "ISTHMUS_HOME": str(around.home),
+            "ISTHMUS_OWNER": around.owner,
             **around.node,
             "AWS_ENDPOINT_URL": around.control,
             "AWS_ENDPOINT_URL_SFN": around.control,

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,16 @@ class Home:
     def lock(self) -> Path:
         """Held for as long as a runtime runs."""
         return self.path / "runtime.lock"
+
+    @property
+    def owner(self) -> Path:
+        """The owner's DID and private key."""
+        return self.path / "owner.json"
+
+    @property
+    def token(self) -> Path:
+        """The access token that the command line got last."""
+        return self.path / "token.json"
 
     @property
     def functions_log(self) -> Path:
@@ -123,12 +134,30 @@ def is_held(home: Home) -> bool:
 
 def publish(home: Home, address: Address) -> None:
     """Say how to reach this runtime, to this user only."""
-    partial = home.runtime.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(address), file)
-    partial.replace(home.runtime)
+    write_private(home.runtime, asdict(address))
+
+
+def write_private(path: Path, document: Mapping[str, Any], *, anew: bool = False) -> None:
+    """Write a JSON document for this user only, so that a crash leaves what was there before or the whole of it.
+
+    Args:
+        path: the file.
+        document: what it shall hold.
+        anew: raise FileExistsError when there is such a file, instead of replacing it.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if anew:
+            path.hardlink_to(partial)  # unlike a rename it never replaces a file
+        else:
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def withdraw(home: Home) -> None:

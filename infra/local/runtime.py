@@ -30,6 +30,7 @@ from infra.local.forks import python_path
 from infra.local.gateway import App, Receive, Scope, Send, gateway
 from infra.local.home import ROOT, Address, Home, held, home_of, publish, withdraw
 from infra.local.host import Host, Limits
+from infra.local.identity import owner
 from infra.local.intrinsics import TemplateError
 from infra.local.schedules import Run, Scheduler
 from infra.local.states.engine import Engine
@@ -228,6 +229,7 @@ async def _start(
     settings: Settings, address: Address, up: AsyncExitStack, stop: Callable[[], None], private: socket.socket
 ) -> App:
     """Start every part; the node and the template at the same time."""
+    did = owner(settings.home).did
     node = asyncio.create_task(_node(settings, up))
     try:
         stack = await _expanded(settings.template)
@@ -235,7 +237,7 @@ async def _start(
         raise Invalid(str(error), next_step="Correct the template.", code="local/template") from error
     finally:
         variables = await node
-    around = Surroundings(settings.root, settings.home.path, address.control, address.token, variables)
+    around = Surroundings(settings.root, settings.home.path, did, address.control, address.token, variables)
     host = Host(
         stack.functions,
         lambda function: local_environment(function, around),

@@ -81,6 +81,7 @@ TEMPLATE = """
       SubnetIds: {Type: CommaDelimitedList, Default: ""}
       Color: {Type: String, Default: blue}
       Secret: {Type: String}
+      OwnerDid: {Type: String}
     Mappings:
       Shades: {blue: {dark: navy, light: sky}}
     Conditions:
@@ -98,6 +99,8 @@ TEMPLATE = """
           Variables:
             ISTHMUS_TABLE: !Ref Table
             ISTHMUS_BITCOIN_SECRET: !Ref Secret
+            ISTHMUS_OWNER: !Ref OwnerDid
+            ISTHMUS_TOKEN_KEYS: !Ref Secret
             MACHINES: !Sub "arn:aws:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}"
             SHADE: !FindInMap [Shades, !Ref Color, dark]
             ABSENT: !If [InVpc, inside, !Ref "AWS::NoValue"]

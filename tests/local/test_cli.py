@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -17,9 +17,11 @@ from infra.local.cli import COMMANDS, main
 from infra.local.commands import call
 from infra.local.forks import python_path
 from infra.local.home import ROOT, Address, Home, held, publish
+from infra.local.identity import owner
 from infra.local.logs import BoundedLog, tagged
+from infra.local.signing import TOKEN_PATH
 from isthmus.failure import Conflict, FieldError, Invalid, NotFound
-from isthmus.fields import Request, Response
+from isthmus.fields import FromHeader, Request, Response
 from isthmus.operation import Effect, Operation, operation
 
 
@@ -47,6 +49,24 @@ def get_thing(request: MakeThing) -> Thing:
     return Thing(made=True)
 
 
+@operation("GET /v1/open/{thing_id}", effect=Effect.READ, public=True)
+def public_thing(request: MakeThing) -> Thing:
+    """Get what everybody may see."""
+    return Thing(made=True)
+
+
+class PayThing(Request):
+    amount_sat: int
+    intent: Annotated[str | None, FromHeader("idempotency-key")] = None
+    origin: Annotated[str, FromHeader(":origin")]
+
+
+@operation("POST /v1/payments", effect=Effect.CHANGE)
+def pay_thing(request: PayThing) -> Thing:
+    """Pay for a thing."""
+    return Thing(made=True)
+
+
 @operation(effect=Effect.CHANGE)
 def hidden_thing(request: MakeThing) -> Thing:
     """Only state machines do this."""
@@ -63,6 +83,8 @@ class Server(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, Any]] = []
+        self.schemes: list[str] = []
+        self.sent: list[dict[str, str]] = []
         self.answer: Any = {"made": True}
 
 
@@ -71,15 +93,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.path == TOKEN_PATH:
+            self.reply({"access_token": "the-token", "token_type": "DPoP", "expires_in": 300, "scope": "*"})
+            return
+        self.server.schemes.append((self.headers.get("authorization") or "none").partition(" ")[0])
+        self.server.sent.append(dict(self.headers))
         self.server.asked.append((self.command, self.path, json.loads(body) if body else None))
         self.send_response(self.server.status)
         self.send_header("content-type", self.server.media_type)
         if self.server.function_error:
             self.send_header("x-amz-function-error", "Unhandled")
-        self.end_headers()
-        self.wfile.write(json.dumps(self.server.answer).encode())
+        self.reply(self.server.answer, started=True)
 
-    do_GET = do_POST = respond  # noqa: N815 - the names http.server looks for
+    def reply(self, document: Any, *, started: bool = False) -> None:
+        if not started:
+            self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    do_GET = do_POST = do_DELETE = respond  # noqa: N815 - the names http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name http.server uses
         pass
@@ -97,6 +129,7 @@ def server(home: Home) -> Iterator[Server]:
     with held(home), Server() as server:
         url = f"http://127.0.0.1:{server.server_port}"
         publish(home, Address(os.getpid(), url, url, "token"))
+        owner(home)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -121,6 +154,20 @@ def test_fields_of_a_change_become_path_and_json_body(server: Server, capsys: py
 def test_fields_of_a_read_become_the_query_string(server: Server) -> None:
     assert called(get_thing, "--thing-id", "x", "--height", "7", "--no-fast") == 0
     assert server.asked == [("GET", "/v1/things/x?height=7&fast=false", None)]
+
+
+def test_a_field_of_a_header_is_sent_as_one_and_what_the_request_says_itself_is_no_option(server: Server) -> None:
+    assert called(pay_thing, "--amount-sat", "5", "--intent", "once") == 0
+    assert server.asked == [("POST", "/v1/payments", {"amount_sat": 5})]
+    assert server.sent[0]["idempotency-key"] == "once"
+    with pytest.raises(SystemExit):
+        called(pay_thing, "--amount-sat", "5", "--origin", "http://elsewhere")
+
+
+def test_calls_are_signed_unless_the_operation_is_public(server: Server) -> None:
+    assert called(get_thing, "--thing-id", "x", "--height", "7") == 0
+    assert called(public_thing, "--thing-id", "x", "--height", "7") == 0
+    assert server.schemes == ["DPoP", "none"]
 
 
 def test_the_help_names_each_field_with_its_description(capsys: pytest.CaptureFixture[str]) -> None:

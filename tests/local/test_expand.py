@@ -30,6 +30,8 @@ def test_the_environment_is_resolved_and_what_has_no_value_is_absent(stack: Stac
     assert environment == {
         "ISTHMUS_TABLE": "isthmus-Table",
         "ISTHMUS_BITCOIN_SECRET": "",
+        "ISTHMUS_OWNER": "",
+        "ISTHMUS_TOKEN_KEYS": "",
         "MACHINES": "arn:aws:states:us-east-1:000000000000:stateMachine:isthmus",
         "SHADE": "navy",
         "AWS_LAMBDA_LOG_FORMAT": "JSON",

@@ -105,12 +105,12 @@ def test_a_job_that_breaks_in_any_way_tells_the_system_to_stop(home: Home, monke
     closed.close()
 
     with pytest.raises(ValueError, match="closed file"):
-        _Job(Console(file=closed), None, once=True)._guarded(NOBODY)
+        _Job(Console(file=closed), home, None, once=True)._guarded(NOBODY)
     assert told == ["/stop"]
 
 
-def test_a_job_whose_system_was_told_to_stop_has_nothing_to_complain_about() -> None:
-    job = _Job(Console(file=io.StringIO()), None, once=True)
+def test_a_job_whose_system_was_told_to_stop_has_nothing_to_complain_about(home: Home) -> None:
+    job = _Job(Console(file=io.StringIO()), home, None, once=True)
     job.stopping.set()
     job._guarded(NOBODY)
     assert (job.failure, job.complete) == (None, None)

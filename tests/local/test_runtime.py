@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from infra.local.client import Answer, control, send
+from infra.local.environment import DEPLOYED_ONLY
 from infra.local.home import Address, Home, find, is_held
+from infra.local.identity import load
 from infra.local.runtime import Settings, _listener, serve, settings_from
 from isthmus.failure import Invalid, Precondition
 
@@ -134,10 +136,11 @@ def test_workers_see_local_stores_and_never_the_deployed_ones(up: Up, settings: 
         async with up() as address:
             environment = (await invoked(address, "good", {}))["environment"]
             assert environment["ISTHMUS_HOME"] == str(settings.home.path)
+            assert environment["ISTHMUS_OWNER"] == load(settings.home.owner).did
             assert environment["ISTHMUS_BITCOIN_URL"] == "http://user:secret@127.0.0.1:1"
             assert environment["AWS_ENDPOINT_URL"] == environment["AWS_ENDPOINT_URL_SFN"] == address.control
             assert environment["AWS_ACCESS_KEY_ID"] == address.token
-            assert {"ISTHMUS_TABLE", "ISTHMUS_BUCKET", "ISTHMUS_BITCOIN_SECRET"}.isdisjoint(environment)
+            assert set(DEPLOYED_ONLY).isdisjoint(environment)
 
     asyncio.run(story())
 

@@ -15,9 +15,11 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from infra.local.client import send, show, show_problem
+from infra.local.client import Answer, send, show, show_problem
 from infra.local.home import ROOT, find, home_of
+from infra.local.signing import signer
 from isthmus.failure import FieldError, Invalid, NotFound
+from isthmus.fields import FromHeader
 from isthmus.operation import Operation
 
 _IN_QUERY = ("GET", "DELETE")
@@ -64,6 +66,8 @@ def _given(operation: Operation, words: list[str]) -> dict[str, str]:
         prog=f"isthmus call {operation.name}", description=operation.summary, argument_default=argparse.SUPPRESS
     )
     for name, field in operation.request.model_fields.items():
+        if _header(field).startswith(":"):
+            continue  # what the request says by being sent at all
         option = f"--{name.replace('_', '-')}"
         shown = (field.description or "").replace("%", "%%")
         if field.default is not None and not field.is_required() and field.default_factory is None:
@@ -87,17 +91,28 @@ def _call(operation: Operation, given: Mapping[str, str]) -> int:
     for name in list(fields):
         if "{" + name + "}" in path:
             path = path.replace("{" + name + "}", quote(fields.pop(name), safe=""))
-    headers = {"accept": "application/json"}
+    of_headers = {name: _header(field) for name, field in operation.request.model_fields.items() if _header(field)}
+    headers = {"accept": "application/json"} | {
+        of_headers[name]: fields.pop(name) for name in of_headers.keys() & fields
+    }
     body = None
     if operation.method in _IN_QUERY:
         path += f"?{urlencode(fields)}" if fields else ""
     else:
         headers["content-type"] = "application/json"
         body = json.dumps(_typed(operation.request, fields)).encode()
-    answer = send(find(home_of(os.environ)).url, operation.method, path, body=body, headers=headers)
+    if operation.public:
+        answer = send(find(home_of(os.environ)).url, operation.method, path, body=body, headers=headers)
+    else:
+        answer = signer(os.environ).send(operation.method, path, body=body, headers=headers)
     if answer.ok:
         show(answer.body)
         return 0
+    return refused(answer)
+
+
+def refused(answer: Answer) -> int:
+    """Show a refusal to people; the exit code."""
     if answer.headers.get("content-type", "").startswith(("application/problem+json", "application/json")):
         show_problem(json.loads(answer.body))
     else:
@@ -125,6 +140,11 @@ def _typed(model: type[BaseModel], fields: Mapping[str, str]) -> dict[str, Any]:
         reasons = "; ".join(f"{one.pointer}: {one.message}" for one in refused)
         raise Invalid(f"Some fields do not fit. {reasons}", next_step="`--help` says what each field takes.")
     return values
+
+
+def _header(field: FieldInfo) -> str:
+    """The header that an HTTPS request has this field in; nothing for a field of its body or query string."""
+    return next((mark.name for mark in field.metadata if isinstance(mark, FromHeader)), "")
 
 
 def _annotated(field: FieldInfo) -> Any:

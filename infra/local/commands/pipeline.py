@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from infra.local.client import Answer, send
-from infra.local.home import find, home_of
+from infra.local.client import Answer
 from infra.local.report import print_report
+from infra.local.signing import Signer, signer
 from isthmus.failure import Precondition, Refused
 
 _POLL_S = 0.25
@@ -32,10 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run and report; 1 when batches are parked."""
-    return 0 if run_pipeline(Console(), find(home_of(os.environ)).url, options.first, options.last) else 1
+    return 0 if run_pipeline(Console(), signer(os.environ), options.first, options.last) else 1
 
 
-def run_pipeline(console: Console, url: str, first: int, last: int | None) -> bool:
+def run_pipeline(console: Console, system: Signer, first: int, last: int | None) -> bool:
     """Run until nothing remains of the range, and report; whether everything was stored.
 
     Raises:
@@ -45,41 +45,41 @@ def run_pipeline(console: Console, url: str, first: int, last: int | None) -> bo
     started = time.monotonic()
     found: list[Any] = []
     while True:
-        found.append(_watched(console, url, _started(url, asked)))
+        found.append(_watched(console, system, _started(system, asked)))
         if not found[-1]["remaining"] or found[-1]["status"] != "complete":
             break
     whole = found[-1] | {name: sum(one[name] for one in found) for name in ("transactions", "bytes", "batches")}
     whole["first"] = found[0]["first"]
     if whole["analysis"]:
-        analysis = request(url, "/v1/pipeline/analysis?blocks=1000")
+        analysis = request(system, "/v1/pipeline/analysis?blocks=1000")
         print_report(console, whole, analysis, time.monotonic() - started)
     return bool(whole["status"] == "complete")
 
 
-def _started(url: str, asked: Any) -> str:
+def _started(system: Signer, asked: Any) -> str:
     """The id of the run, which waits for one that the schedule may have started just before."""
     deadline = time.monotonic() + _BUSY_PATIENCE_S
     while True:
-        answer = _post(url, asked)
+        answer = _post(system, asked)
         busy = not answer.ok and json.loads(answer.body).get("type", "").endswith("/pipeline/busy")
         if not busy or time.monotonic() > deadline:
             return str(_checked(answer)["run_id"])
         time.sleep(1)
 
 
-def _post(url: str, body: Any) -> Answer:
+def _post(system: Signer, body: Any) -> Answer:
     sent = json.dumps(body).encode()
-    return send(url, "POST", "/v1/pipeline/runs", body=sent, headers={"content-type": "application/json"})
+    return system.send("POST", "/v1/pipeline/runs", body=sent, headers={"content-type": "application/json"})
 
 
-def _watched(console: Console, url: str, run_id: str) -> Any:
+def _watched(console: Console, system: Signer, run_id: str) -> Any:
     """Show a run's progress until it ends; a run whose state machine ended without it counts as failed."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     deadline = time.monotonic() + _PATIENCE_S
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("collect, validate, process", total=None)
         while time.monotonic() < deadline:
-            shown = request(url, f"/v1/pipeline/runs/{run_id}")
+            shown = request(system, f"/v1/pipeline/runs/{run_id}")
             steps = {"collected": 1, "validated": 2, "processed": 3} | dict.fromkeys(_DONE, 3)
             done = sum(steps.get(status, 0) * count for status, count in shown["progress"].items())
             progress.update(bar, completed=done, total=3 * shown["batches"])
@@ -92,13 +92,13 @@ def _watched(console: Console, url: str, run_id: str) -> Any:
     )
 
 
-def request(url: str, path: str) -> Any:
+def request(system: Signer, path: str) -> Any:
     """The answer to one GET.
 
     Raises:
         Precondition: it was refused, for the reasons and with the next step of the answer.
     """
-    return _checked(send(url, "GET", path))
+    return _checked(system.send("GET", path))
 
 
 def _checked(answer: Answer) -> Any:

@@ -17,8 +17,10 @@ from infra.local.bitcoind import RegtestNode, start_regtest
 from infra.local.client import control
 from infra.local.commands.pipeline import request, run_pipeline
 from infra.local.demo_chain import build_chain, extend
-from infra.local.home import Address
+from infra.local.home import Address, Home
+from infra.local.identity import owner
 from infra.local.runtime import claimed, serve, settings_from
+from infra.local.signing import Signer
 from isthmus.failure import Failure, Unavailable
 
 CHAIN_BLOCKS, CHAIN_TRANSACTIONS, CHAIN_SEED = 300, 20_000, 1
@@ -39,11 +41,12 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     settings = settings_from(os.environ, port=options.port)
     with claimed(settings) as public:
+        owner(settings.home, lambda sentence: console.print(sentence, highlight=False))
         node = _lively_node(console, settings.home.bitcoin) if settings.node is None else None
         if node is not None:
             found = {"ISTHMUS_BITCOIN_URL": node.url, "ISTHMUS_BITCOIN_COOKIE": str(node.cookie)}
             settings = replace(settings, node=found)
-        job = _Job(console, node, once=options.once)
+        job = _Job(console, settings.home, node, once=options.once)
         try:
             with suppress(asyncio.CancelledError):  # Ctrl-C before it served
                 asyncio.run(serve(settings, job.begin, public=public, leaving=job.stopping.set))
@@ -89,6 +92,7 @@ class _Job:
     """What happens beside the serving: from the first answer on, until it is done or fails; then it ends the system."""
 
     console: Console
+    home: Home
     node: RegtestNode | None
     once: bool
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -114,24 +118,25 @@ class _Job:
     def _work(self, address: Address) -> None:
         url = address.url
         self.console.print(f"Isthmus serves {url}.")
-        first = 0 if self.node else max(0, request(url, "/v1/bitcoin/chain")["height"] - OWN_NODE_BLOCKS + 1)
-        self.complete = run_pipeline(self.console, url, first, None)
+        system = Signer(url, owner(self.home), self.home.token)
+        first = 0 if self.node else max(0, request(system, "/v1/bitcoin/chain")["height"] - OWN_NODE_BLOCKS + 1)
+        self.complete = run_pipeline(self.console, system, first, None)
         if not self.once:
             self.console.print(_NEXT.format(url=url), highlight=False, markup=False, soft_wrap=True)
             self.console.print("The schedule looks for new blocks every minute. Ctrl-C ends it.\n")
-            self._follow(url)
+            self._follow(system)
 
-    def _follow(self, url: str) -> None:
+    def _follow(self, system: Signer) -> None:
         """Report each run that the schedule makes; on our own node, mine a block now and then."""
-        seen = request(url, "/v1/pipeline/runs?limit=1")["runs"][0]["run_id"]
+        seen = request(system, "/v1/pipeline/runs?limit=1")["runs"][0]["run_id"]
         mine = _every(NEW_BLOCK_EVERY_S)
         while not self.stopping.wait(_POLL_S):
             if self.node is not None and mine():
                 extend(self.node)
-            newest = request(url, "/v1/pipeline/runs?limit=1")["runs"][0]
+            newest = request(system, "/v1/pipeline/runs?limit=1")["runs"][0]
             if newest["run_id"] != seen and newest["status"] != "running":
                 seen = newest["run_id"]
-                run = request(url, f"/v1/pipeline/runs/{seen}")
+                run = request(system, f"/v1/pipeline/runs/{seen}")
                 found = f"{run['batches']} new segments, {run['transactions']} transactions, up to block {run['last']}"
                 self.console.print(f"{time.strftime('%H:%M:%S')} {found}: {run['status']}")
 

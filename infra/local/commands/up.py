@@ -10,6 +10,7 @@ from typing import Any
 
 from infra.local.forks import python_path
 from infra.local.home import ROOT, Home, home_of, is_held, make
+from infra.local.identity import owner
 from infra.local.logs import rotated
 from isthmus.failure import Precondition, Unavailable
 
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
         from infra.local.bitcoind import find_bitcoind
 
         find_bitcoind(_say)
+    make(home)
+    owner(home, _say)
     return _stay(options) if options.foreground else _leave(options, home)
 
 
@@ -65,7 +68,6 @@ def _leave(options: argparse.Namespace, home: Home) -> int:
     from infra.local.runtime import settings_from
 
     settings = settings_from(os.environ, port=options.port, with_node=not options.without_node)
-    make(home)
     told, tell = os.pipe()
     command = [sys.executable, "-m", "infra.local.runtime", "--tell", str(tell)]
     command += ["--port", str(options.port)] if options.port is not None else []
