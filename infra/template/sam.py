@@ -13,6 +13,7 @@ _BASE = Path(__file__).with_name("base.yaml")
 _DEFAULT_TIMEOUT_S = 29
 _DEFAULT_MEMORY_MB = 512
 _REPORTS = "FaultReports"
+_BREAKERS = "Breakers"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _VPC = {"Fn::If": ["InVpc", {n: {"Ref": n} for n in ("SubnetIds", "SecurityGroupIds")}, _NO_VALUE]}
 
@@ -104,7 +105,8 @@ def _function(operation: Operation) -> Iterator[str]:
         yield f"    Layers: {flow([{'Ref': layer} for layer in layers])}"
     if BitcoinNode in operation.ports.values():
         yield f"    VpcConfig: {flow(_VPC)}"
-    policies = [_REPORTS, *(port.__name__ + level for port, level in _policies(operation))]
+    breakers = [_BREAKERS] if operation.neighbours or operation.effect is Effect.SPEND else []
+    policies = [_REPORTS, *breakers, *(port.__name__ + level for port, level in _policies(operation))]
     yield f"    Policies: {flow([{'Ref': name} for name in policies])}"
     if events := _events(operation):
         yield from ("    " + line for line in block("Events", events, 6))

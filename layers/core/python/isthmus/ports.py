@@ -18,13 +18,16 @@ __all__ = [
     "COSTS",
     "BitcoinNode",
     "Blobs",
+    "Bus",
     "Caller",
     "Clock",
     "Cost",
     "Deployment",
     "DidResolver",
     "Executions",
+    "Functions",
     "Grant",
+    "News",
     "Sql",
     "Table",
     "TokenKeys",
@@ -53,6 +56,27 @@ class BitcoinNode(Protocol):
 
         CompactSize number of transactions; per transaction CompactSize number of spent outputs (0 for the coinbase);
         per output int64 value in satoshi, CompactSize length, scriptPubKey.
+        """
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened, for whoever subscribed: where, what, and an id by which a repetition is known as one."""
+
+    id: str
+    source: str
+    type: str
+    detail: Mapping[str, Any]
+
+
+class Bus(Protocol):
+    """An event bus: EventBridge, or a journal on one machine."""
+
+    def publish(self, news: Sequence[News]) -> None:
+        """Publish all of it, each at least once; `detail.id` is the id, `detail-type` the type.
+
+        Raises:
+            Unavailable: some of it was not taken; publish all of it again.
         """
 
 
@@ -94,6 +118,18 @@ class Executions(Protocol):
 
     def status(self, machine: str, name: str) -> str | None:
         """RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, or None when there is no such execution."""
+
+
+class Functions(Protocol):
+    """The deployment's own functions, started without waiting for them."""
+
+    def start(self, function: str, event: Mapping[str, Any]) -> None:
+        """Have the function with this ARN serve an event some time soon.
+
+        Raises:
+            NotFound: there is no such function (any more).
+            Unavailable: it is not certain that it was taken.
+        """
 
 
 class Sql(Protocol):
@@ -144,6 +180,7 @@ class Cost:
 
 
 _TOKEN_KEY = {"Fn::GetAtt": ["TokenKey", "Arn"]}
+_FUNCTIONS = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
 _MACHINES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 
 COSTS: dict[type, Cost] = {
@@ -179,6 +216,13 @@ COSTS: dict[type, Cost] = {
         ),
         change=(Grant(("states:StartExecution",), {"Fn::Sub": _MACHINES + ":stateMachine:${AWS::StackName}-*"}),),
         environment={"ISTHMUS_MACHINES": {"Fn::Sub": _MACHINES + ":stateMachine:${AWS::StackName}"}},
+    ),
+    Bus: Cost(
+        change=(Grant(("events:PutEvents",), {"Fn::GetAtt": ["Bus", "Arn"]}),),
+        environment={"ISTHMUS_BUS": {"Ref": "Bus"}},
+    ),
+    Functions: Cost(
+        change=(Grant(("lambda:InvokeFunction",), {"Fn::Sub": _FUNCTIONS + ":function:${AWS::StackName}-*"}),),
     ),
     Clock: Cost(),
     Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),

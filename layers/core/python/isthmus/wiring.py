@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from isthmus.ports import (
     BitcoinNode,
     Blobs,
+    Bus,
     Clock,
     Deployment,
     DidResolver,
     Executions,
+    Functions,
     Sql,
     Table,
     TokenKeys,
@@ -87,6 +89,18 @@ def _executions() -> Executions:
     return StepFunctions(os.environ["ISTHMUS_MACHINES"])
 
 
+def _bus() -> Bus:
+    from isthmus.bus import EventBridge
+
+    return EventBridge(os.environ["ISTHMUS_BUS"])
+
+
+def _functions() -> Functions:
+    from isthmus.invoking import LambdaFunctions
+
+    return LambdaFunctions()
+
+
 def _sql() -> Sql:
     from isthmus.pipeline.adapters.duckdb import DuckDb
 
@@ -120,6 +134,8 @@ _BUILDERS: dict[type, Callable[[], Any]] = {
     Clock: _clock,
     Deployment: _deployment,
     Executions: _executions,
+    Bus: _bus,
+    Functions: _functions,
     Sql: _sql,
     DidResolver: _resolver,
     TokenKeys: _token_keys,
