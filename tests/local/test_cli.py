@@ -17,9 +17,10 @@ from infra.local.cli import COMMANDS, main
 from infra.local.commands import call
 from infra.local.forks import python_path
 from infra.local.home import ROOT, Address, Home, held, publish
-from infra.local.identity import owner
+from infra.local.identity import create, owner
 from infra.local.logs import BoundedLog, tagged
 from infra.local.signing import TOKEN_PATH
+from isthmus import base64url
 from isthmus.failure import Conflict, FieldError, Invalid, NotFound
 from isthmus.fields import FromHeader, Request, Response
 from isthmus.operation import Effect, Operation, operation
@@ -226,7 +227,49 @@ def test_invoke_sends_a_tasks_event(server: Server, capsys: pytest.CaptureFixtur
     assert "not JSON" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["status"], ["down"], ["invoke", "x"], ["call", "get_openapi"]])
+def test_a_new_key_is_alone_on_the_standard_output_and_never_shown_again(server: Server, capsys: Any) -> None:
+    server.status, server.answer = 201, {"key_id": "00ff", "name": "demo", "api_key": "isk_00ff_secret"}
+
+    words = ["--name", "demo", "--scope", "bitcoin:read", "--scope", "pipeline:read", "--max-msat", "5"]
+    assert main(["key", "create", *words]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "isk_00ff_secret\n"
+    assert '"key_id": "00ff"' in shown.err
+    assert "secret" not in shown.err
+    asked = {"name": "demo", "scopes": ["bitcoin:read", "pipeline:read"], "max_msat": 5}
+    assert server.asked == [("POST", "/v1/access/keys", asked)]
+
+
+def test_keys_are_listed_and_revoked_by_their_id(server: Server, capsys: Any) -> None:
+    assert main(["key", "list"]) == 0
+    assert main(["key", "revoke", "00/ff"]) == 0
+    assert server.asked == [("GET", "/v1/access/keys", None), ("DELETE", "/v1/access/keys/00%2Fff", None)]
+
+
+@pytest.mark.parametrize("words", [["create", "--name", "x", "--scope", "y"], ["list"], ["revoke", "00ff"]])
+def test_a_refused_key_command_shows_the_problem_and_nothing_on_the_standard_output(
+    server: Server, capsys: Any, words: list[str]
+) -> None:
+    failure = NotFound("There is no such key.", next_step="See `isthmus key list`.")
+    server.status, server.media_type, server.answer = 404, "application/problem+json", failure.problem("the-instance")
+
+    assert main(["key", *words]) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, "There is no such key." in shown.err) == ("", True)
+
+
+def test_commands_sign_as_the_identity_that_the_environment_names(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = create(tmp_path / "other.json")
+    monkeypatch.setenv("ISTHMUS_IDENTITY", str(tmp_path / "other.json"))
+
+    assert main(["key", "list"]) == 0
+    header, _, _ = server.sent[0]["dpop"].partition(".")
+    assert json.loads(base64url.decode(header))["jwk"]["x"] == other.to_jwk()["x"]
+
+
+@pytest.mark.parametrize("words", [["status"], ["down"], ["invoke", "x"], ["call", "get_block"], ["key", "list"]])
 def test_what_needs_the_runtime_says_how_to_start_it(
     home: Home, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:

@@ -4,15 +4,16 @@ import argparse
 import json
 import os
 import sys
-from typing import Any
+from urllib.parse import quote
 
 from infra.local.client import show
 from infra.local.commands.call import refused
 from infra.local.signing import signer
 
 _KEYS = "/v1/access/keys"
+_SCOPE = "what it may do, such as bitcoin:read; give it several times for more, or * for all that you may"
 _LIMITS = {
-    "days": "until it ends",
+    "expires_in_days": "when it ends (default: in 90 days)",
     "max_msat": "the most that one request may spend, in millisatoshi",
     "day_msat": "the most that may be spent in a day, in millisatoshi",
     "hour_count": "how many requests may spend in an hour",
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a key and print it, this once")
     create.add_argument("--name", required=True, help="what it is for")
-    create.add_argument("--scope", action="append", default=[], metavar="DOMAIN:EFFECT", help="such as bitcoin:read")
+    create.add_argument("--scope", dest="scopes", action="append", required=True, metavar="DOMAIN:EFFECT", help=_SCOPE)
     create.add_argument("--role", choices=("operator", "auditor", "client"), help="what the policies go by")
     for name, shown in _LIMITS.items():
         create.add_argument(f"--{name.replace('_', '-')}", dest=name, type=int, metavar="N", help=shown)
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "list":
         answer = system.send("GET", _KEYS)
     else:
-        answer = system.send("DELETE", f"{_KEYS}/{options.key_id}")
+        answer = system.send("DELETE", f"{_KEYS}/{quote(options.key_id, safe='')}")
     if not answer.ok:
         return refused(answer)
     show(answer.body)
@@ -49,9 +50,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _create(options: argparse.Namespace) -> int:
-    asked: dict[str, Any] = {"name": options.name}
-    given = {name: getattr(options, name) for name in ("role", *_LIMITS)} | {"scopes": options.scope or None}
-    asked |= {name: value for name, value in given.items() if value is not None}
+    given = {name: getattr(options, name) for name in ("name", "scopes", "role", *_LIMITS)}
+    asked = {name: value for name, value in given.items() if value is not None}
     headers = {"content-type": "application/json"}
     answer = signer(os.environ).send("POST", _KEYS, body=json.dumps(asked).encode(), headers=headers)
     if not answer.ok:
