@@ -116,11 +116,10 @@ def reached(roots: Iterable[Any], schemas: Mapping[str, Schema]) -> set[str]:
 
 
 def _body(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
-    """The schema of the JSON body: the request's, without what stands in the path."""
-    if not has_body(operation):
-        return {}
+    """The schema of the JSON body: the request's, without what stands in the path or in headers."""
     schema = schemas[operation.request.__name__]
-    fields = {name: field for name, field in schema.get("properties", {}).items() if name not in _in_path(operation)}
+    properties = schema.get("properties", {})
+    fields = {name: field for name, field in properties.items() if _place(operation, name, field) == "body"}
     if len(fields) == len(schema.get("properties", {})) > 0:
         return {"$ref": _COMPONENTS + operation.request.__name__}
     required = [name for name in schema.get("required", []) if name in fields]
@@ -132,18 +131,27 @@ def _in_path(operation: Operation) -> list[str]:
 
 
 def _parameters(operation: Operation, schema: Schema) -> list[Schema]:
-    """What stands in the path and, without a body, in the query string."""
-    in_path = _in_path(operation)
+    """What stands in the path, in headers and, without a body, in the query string."""
+    placed = ((name, field, _place(operation, name, field)) for name, field in schema.get("properties", {}).items())
     return [
-        _parameter(name, field, "path" if name in in_path else "query", required=name in schema.get("required", []))
-        for name, field in schema.get("properties", {}).items()
-        if name in in_path or not has_body(operation)
+        _parameter(field.get("x-header", name), field, place, required=name in schema.get("required", []))
+        for name, field, place in placed
+        if place in ("path", "header", "query")
     ]
+
+
+def _place(operation: Operation, name: str, field: Schema) -> str:
+    """Where a field stands in an HTTPS request; nowhere if it follows from where the request is sent to."""
+    if "x-header" in field:
+        return "" if field["x-header"].startswith(":") else "header"
+    if name in _in_path(operation):
+        return "path"
+    return "body" if has_body(operation) else "query"
 
 
 def _parameter(name: str, field: Schema, place: str, *, required: bool) -> Schema:
     described = {"description": field["description"]} if "description" in field else {}
-    bare = {key: value for key, value in field.items() if key != "description"}
+    bare = {key: value for key, value in field.items() if key not in ("description", "x-header")}
     return {"name": name, "in": place, "required": required, **described, "schema": bare}
 
 

@@ -12,13 +12,14 @@ from isthmus.ports import TokenSigner
 
 
 def grant(
-    assertion: str, proof: str | None, asked: tuple[str, ...], origin: str, known: Known, signer: TokenSigner
+    assertion: str, proof: str, asked: tuple[str, ...], origin: str, known: Known, signer: TokenSigner
 ) -> tuple[str, Caller]:
     """A token, and the caller it stands for.
 
     Args:
         assertion: the JWT by which the DID asks (RFC 7523).
-        proof: the DPoP proof of the key that the token is to be bound to (RFC 9449 section 5).
+        proof: the DPoP proof of the key that the token is to be bound to (RFC 9449 section 5);
+            empty when there is none.
         asked: the scopes it is to have; all that the DID has when none is named.
         origin: scheme and authority that the request was sent to.
         known: what proofs are checked against.
@@ -29,7 +30,7 @@ def grant(
         Unavailable: a store or the signer did not answer.
     """
     now_ms = known.clock.now_ms()
-    if proof is None:
+    if not proof:
         raise unproven("scheme", "The request comes without a DPoP proof.", "Send a proof in the header DPoP.")
     bound = dpop.verify(proof, "POST", origin + TOKEN_PATH, now_ms // 1000)
     asserted = assertions.verify(assertion, origin, now_ms // 1000, known.resolver)

@@ -1,0 +1,1 @@
+"""Prove who calls: tokens, their keys, and the authorizer of all routes."""
