@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "mutation"
 FLOOR = 0.85
 AREAS = {
-    "failure": ("isthmus/failure.py", "tests/core/test_failure.py"),
-    "outbound": ("isthmus/outbound/*", "tests/core/outbound"),
-    "access": ("isthmus/access/*", "tests/core/access"),
+    "failure": ("isthmus/failure.py", ("tests/core/test_failure.py",)),
+    "outbound": ("isthmus/outbound/*", ("tests/core/outbound",)),
+    "access": ("isthmus/access/*", ("tests/core/access",)),
 }
 """What is changed, and which tests should notice."""
 
@@ -66,7 +66,8 @@ def plant(area: str) -> Path:
         "only_mutate": [f"src/{changed}"],
         "also_copy": ["functions", "infra"],
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
-        "pytest_add_cli_args_test_selection": [tests],
+        "pytest_add_cli_args_test_selection": tests,
+        "timeout_multiplier": 3,
     }
     own = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     (tree / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + f"\n[tool.mutmut]\n{own}")
