@@ -9,16 +9,14 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from infra.template.problems import has_body, possible, problem_schema
+from infra.template.problems import gateway_schema, has_body, possible, problem_schema, refusal
+from infra.template.proofs import PROOFS, SCHEMES
 from isthmus.operation import Operation
 
 _COMPONENTS = "#/components/schemas/"
 _NAME = re.compile(r"[A-Za-z0-9]+(-Input|-Output)?")
 
-_SIGNATURE = """\
-AWS Signature Version 4 for the service execute-api. What is not signed by a known caller, API Gateway itself answers \
-with 403 and `{"message": "Forbidden"}`.\
-"""
+_OWN_SCHEMAS = {"Problem": problem_schema, "GatewayMessage": gateway_schema}
 
 Schema = dict[str, Any]
 
@@ -50,27 +48,19 @@ def document(operations: Iterable[Operation], root: Path) -> Schema:
         if method in path:
             raise ValueError(f"two operations answer {operation.route}")
         path[method] = _path(operation, schemas)
-    schemas["Problem"] = problem_schema()
-    used = reached(paths.values(), schemas) | {"Problem"}
+    schemas |= {name: schema() for name, schema in _OWN_SCHEMAS.items()}
+    used = reached(paths.values(), schemas) | set(_OWN_SCHEMAS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Isthmus", "version": project["version"], "summary": project["description"]},
         "servers": [{"url": "/"}],
-        "security": [{"sigv4": []}],
+        "security": PROOFS,
         "tags": [{"name": domain} for domain in sorted({operation.domain for operation in listed})],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": {name: schemas[name] for name in sorted(used)},
             "responses": dict(sorted((name, answer) for one in listed for name, answer in _refusals(one))),
-            "securitySchemes": {
-                "sigv4": {
-                    "type": "apiKey",
-                    "name": "authorization",
-                    "in": "header",
-                    "description": _SIGNATURE,
-                    "x-amazon-apigateway-authtype": "awsSigv4",
-                }
-            },
+            "securitySchemes": SCHEMES,
         },
     }
 
@@ -86,7 +76,7 @@ def components(operations: Iterable[Operation]) -> dict[str, Schema]:
         wanted += [(operation.request, "validation"), (operation.response, "serialization")]
     found = models_json_schema(wanted, ref_template=_COMPONENTS + "{model}", schema_generator=_Untitled)[1]
     schemas: dict[str, Schema] = found.get("$defs", {})
-    if ambiguous := [name for name in schemas if not _NAME.fullmatch(name) or name == "Problem"]:
+    if ambiguous := [name for name in schemas if not _NAME.fullmatch(name) or name in _OWN_SCHEMAS]:
         raise ValueError(f"each model needs a name of its own: {', '.join(sorted(ambiguous))}")
     return schemas
 
@@ -130,6 +120,17 @@ def _in_path(operation: Operation) -> list[str]:
     return re.findall(r"\{(\w+)\+?\}", str(operation.path))
 
 
+def _place(operation: Operation, name: str, field: Schema) -> str:
+    """Where a field stands in an HTTPS request; nowhere if it follows from how the request is sent."""
+    if is_derived(field):
+        return ""
+    if "x-header" in field:
+        return "header"
+    if name in _in_path(operation):
+        return "path"
+    return "body" if has_body(operation) else "query"
+
+
 def _parameters(operation: Operation, schema: Schema) -> list[Schema]:
     """What stands in the path, in headers and, without a body, in the query string."""
     placed = ((name, field, _place(operation, name, field)) for name, field in schema.get("properties", {}).items())
@@ -140,13 +141,9 @@ def _parameters(operation: Operation, schema: Schema) -> list[Schema]:
     ]
 
 
-def _place(operation: Operation, name: str, field: Schema) -> str:
-    """Where a field stands in an HTTPS request; nowhere if it follows from where the request is sent to."""
-    if "x-header" in field:
-        return "" if field["x-header"].startswith(":") else "header"
-    if name in _in_path(operation):
-        return "path"
-    return "body" if has_body(operation) else "query"
+def is_derived(field: Schema) -> bool:
+    """Whether a field of a request follows from how the request was sent, so that nobody sends it."""
+    return str(field.get("x-header", "")).startswith(":")
 
 
 def _parameter(name: str, field: Schema, place: str, *, required: bool) -> Schema:
@@ -157,28 +154,40 @@ def _parameter(name: str, field: Schema, place: str, *, required: bool) -> Schem
 
 def _path(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
     body, parameters = _body(operation, schemas), _parameters(operation, schemas[operation.request.__name__])
-    answer = operation.response.__name__
-    success = {
-        "description": schemas[answer].get("description", operation.summary),
-        "content": {"application/json": {"schema": {"$ref": _COMPONENTS + answer}}},
-    }
     return {
         "operationId": operation.name,
         "tags": [operation.domain],
         "summary": operation.summary,
         **({"parameters": parameters} if parameters else {}),
         **({"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}} if body else {}),
-        "responses": {str(operation.status): success}
+        "responses": {str(operation.status): _success(operation, schemas)}
         | {name.split("-")[0]: {"$ref": f"#/components/responses/{name}"} for name, _ in _refusals(operation)},
+        **({"security": []} if operation.public else {}),
         "x-effect": operation.effect.value,
+        "x-scope": operation.scope,
+    }
+
+
+def _success(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
+    """The answer; a failure of the same status, an Unknown beside a 202, is told apart by its media type."""
+    answer = operation.response.__name__
+    success: Schema = {
+        "description": schemas[answer].get("description", operation.summary),
+        "content": {"application/json": {"schema": {"$ref": _COMPONENTS + answer}}},
+    }
+    if not (alike := [failure for failure in possible(operation) if failure.status == operation.status]):
+        return success
+    other = refusal(operation.status, alike)
+    return {
+        **other,
+        "description": f"{success['description']} Or: {other['description']}.",
+        "content": success["content"] | other["content"],
     }
 
 
 def _refusals(operation: Operation) -> Iterator[tuple[str, Schema]]:
     """A response component for each refusing status: `404-NotFound`; `409-Conflict-Precondition` for two failures."""
-    problem = {"application/problem+json": {"schema": {"$ref": _COMPONENTS + "Problem"}}}
     for status, group in groupby(possible(operation), key=lambda failure: failure.status):
         failures = list(group)
-        titles = "; or ".join(dict.fromkeys(failure.title for failure in failures))
-        name = "-".join([str(status), *(failure.__name__ for failure in failures)])
-        yield name, {"description": titles, "content": problem}
+        if status != operation.status:
+            yield "-".join([str(status), *(failure.__name__ for failure in failures)]), refusal(status, failures)

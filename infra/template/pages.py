@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from infra.template.openapi import components, reached, routed
+from infra.template.openapi import components, is_derived, reached, routed
 from infra.template.problems import possible, tree
 from isthmus.failure import Failure, Repeat
 from isthmus.operation import Operation
@@ -52,13 +52,13 @@ def operation_pages(operations: Iterable[Operation]) -> dict[str, str]:
 
 def _domain_page(domain: str, operations: list[Operation], schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"# Operations: {domain}\n"
-    yield "| operation | route | effect | schedule | ports | summary |"
-    yield "|---|---|---|---|---|---|"
+    yield "| operation | route | asks for | effect | schedule | ports | summary |"
+    yield "|---|---|---|---|---|---|---|"
     for operation in operations:
         ports = ", ".join(port.__name__ for port in operation.ports.values() if port in COSTS)
         yield (
-            f"| [`{operation.name}`](#{operation.name}) | {_code(operation.route)} | {operation.effect.value} "
-            f"| {_code(operation.schedule)} | {ports} | {operation.summary} |"
+            f"| [`{operation.name}`](#{operation.name}) | {_code(operation.route)} | {_asked(operation)} "
+            f"| {operation.effect.value} | {_code(operation.schedule)} | {ports} | {operation.summary} |"
         )
     for operation in operations:
         yield from _section(operation, schemas)
@@ -72,6 +72,7 @@ def _domain_page(domain: str, operations: list[Operation], schemas: Mapping[str,
 def _section(operation: Operation, schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"\n## {operation.name}\n"
     yield operation.summary
+    yield f"\n**Asks for** {_asked(operation)}"
     yield f"\n**Request** `{operation.request.__name__}`\n"
     yield from _fields(schemas[operation.request.__name__])
     yield f"\n**Response** {_link(operation.response.__name__)}, status {operation.status}"
@@ -81,8 +82,15 @@ def _section(operation: Operation, schemas: Mapping[str, Any]) -> Iterator[str]:
         yield f"\n**Failures** {', '.join(links)}"
 
 
+def _asked(operation: Operation) -> str:
+    """What a caller needs: nothing, the scope, or to be what the platform starts the operation as."""
+    if operation.public:
+        return "nothing, public"
+    return f"`{operation.scope}`" if operation.route else f"`{operation.scope}`, not over HTTPS"
+
+
 def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
-    fields: Mapping[str, Any] = schema.get("properties", {})
+    fields = {name: field for name, field in schema.get("properties", {}).items() if not is_derived(field)}
     if not fields:
         yield "No fields." if schema.get("type") == "object" else f"{_type(schema)}."
         return
@@ -90,7 +98,8 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, field in fields.items():
         required = "yes" if name in schema.get("required", []) else "no"
-        yield f"| `{name}` | {_type(field)} | {required} | {_cell(field.get('description', ''))} |"
+        meaning = (f"header `{field['x-header']}`: " if "x-header" in field else "") + field.get("description", "")
+        yield f"| `{name}` | {_type(field)} | {required} | {_cell(meaning)} |"
 
 
 def _models(operations: list[Operation], schemas: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """What can go wrong in a route, and the problem document that says so."""
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from isthmus.failure import (
@@ -7,6 +8,7 @@ from isthmus.failure import (
     Failure,
     Forbidden,
     Invalid,
+    Limited,
     Malformed,
     MoneyMoved,
     Repeat,
@@ -18,8 +20,18 @@ from isthmus.failure import (
 )
 from isthmus.operation import Operation
 
-ALWAYS: tuple[type[Failure], ...] = (Malformed, Unauthenticated, Forbidden, Invalid, Defect, Unavailable)
+ALWAYS: tuple[type[Failure], ...] = (Malformed, Invalid, Limited, Defect, Unavailable)
+UNLESS_PUBLIC: tuple[type[Failure], ...] = (Unauthenticated, Forbidden)
 WITH_BODY: tuple[type[Failure], ...] = (TooLarge, WrongMediaType)
+
+_BY_GATEWAY = (413, 429, 500, 503)
+_HEADERS: dict[int, tuple[str, bool, str]] = {
+    202: ("location", False, "The resource that will know what became of it."),
+    401: ("www-authenticate", True, "The proofs that are taken (RFC 9110 section 11.6.1)."),
+    429: ("retry-after", False, "After how many seconds to ask again, if that is known."),
+    503: ("retry-after", False, "After how many seconds to ask again, if that is known."),
+}
+"""What refusals of a status carry besides the headers of every answer: name, whether always, meaning."""
 
 
 def tree(root: type[Failure] = Failure) -> list[type[Failure]]:
@@ -36,7 +48,31 @@ def has_body(operation: Operation) -> bool:
 def possible(operation: Operation) -> tuple[type[Failure], ...]:
     """Everything a route may answer instead of its response, by status."""
     failures = {*ALWAYS, *operation.errors, *(WITH_BODY if has_body(operation) else ())}
+    failures |= set() if operation.public else {*UNLESS_PUBLIC}
     return tuple(sorted(failures, key=lambda failure: (failure.status, failure.__name__)))
+
+
+def refusal(status: int, failures: Iterable[type[Failure]]) -> dict[str, Any]:
+    """The OpenAPI response for failures of one status."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if status in _BY_GATEWAY:
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/GatewayMessage"}}
+    described = {"description": "; or ".join(dict.fromkeys(failure.title for failure in failures))}
+    if status not in _HEADERS:
+        return {**described, "content": content}
+    name, required, meaning = _HEADERS[status]
+    header = {"description": meaning, "required": required, "schema": {"type": "string"}}
+    return {**described, "headers": {name: header}, "content": content}
+
+
+def gateway_schema() -> dict[str, Any]:
+    """What API Gateway itself answers: too many or too large requests, a function that did not answer at all."""
+    return {
+        "type": "object",
+        "description": "API Gateway's own answer, given before or instead of the operation's.",
+        "properties": {"message": {"type": "string"}},
+        "required": ["message"],
+    }
 
 
 def problem_schema() -> dict[str, Any]:

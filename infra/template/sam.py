@@ -1,20 +1,25 @@
 """template.yaml: the hand-written base with one block for each operation, port and state machine."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from infra.template.flow import block, flow
 from infra.template.machines import Machine
-from isthmus.operation import Effect, Operation
-from isthmus.ports import COSTS, BitcoinNode, Cost
+from isthmus.operation import Effect, Operation, Service
+from isthmus.ports import COSTS, BitcoinNode, Cost, Table
 
 _BASE = Path(__file__).with_name("base.yaml")
 _DEFAULT_TIMEOUT_S = 29
 _DEFAULT_MEMORY_MB = 512
-_REPORTS = "FaultReports"
-_BREAKERS = "Breakers"
+_REPORTS, _BREAKERS = "FaultReports", "Breakers"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
+_WRITES: dict[str, tuple[str, ...]] = {"auth": ("access/*",)}
+"""Which partitions of the table a domain writes, where they are not just those that begin with its own name."""
+
+_RETRIES = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 900}
+_UNDELIVERED = {"Type": "SQS", "Destination": {"Fn::GetAtt": ["Undelivered", "Arn"]}}
 _VPC = {"Fn::If": ["InVpc", {n: {"Ref": n} for n in ("SubnetIds", "SecurityGroupIds")}, _NO_VALUE]}
 
 
@@ -22,14 +27,14 @@ def render(operations: Iterable[Operation], machines: Iterable[Machine]) -> str:
     """The whole template.
 
     Raises:
-        ValueError: two things would have the same logical id.
+        ValueError: two things would have the same logical id, or not exactly one operation is what the base asks for.
     """
     listed, started = tuple(operations), tuple(machines)
-    text = _BASE.read_text()
+    text = _with_services(_BASE.read_text(), listed)
     for marker, lines in {
         "environment": _environment(COSTS.values()),
-        "policies": [line for port, level in _used(listed) for line in _policy(port, level)],
-        "functions": [line for operation in listed for line in _function(operation)],
+        "policies": [line for policy in _used(listed) for line in _policy(policy)],
+        "functions": [line for operation in listed for line in _function(operation, _letters(listed))],
         "machines": [line for machine in started for line in _machine(machine)],
         "outputs": [line for machine in started for line in _output(machine)],
     }.items():
@@ -45,6 +50,16 @@ def logical_id(operation: Operation) -> str:
     return "".join(word.capitalize() for word in operation.name.split("_"))
 
 
+def _with_services(text: str, operations: Iterable[Operation]) -> str:
+    """The text with the logical id of the operation in the place of `<authorizer>` and `<dead-letters>`."""
+    for service in (name for name in get_args(Service) if f"<{name}>" in text):
+        serving = [logical_id(operation) for operation in operations if operation.service == service]
+        if len(serving) != 1:
+            raise ValueError(f"one operation has to be the {service}, not {len(serving)}")
+        text = text.replace(f"<{service}>", serving[0])
+    return text
+
+
 def _filled(text: str, marker: str, lines: Iterable[str]) -> str:
     """The text with lines in the place of the marker's line, or with neither when there are none."""
     before, after = text.split(f"# + {marker}\n")
@@ -57,32 +72,52 @@ def _environment(costs: Iterable[Cost]) -> list[str]:
     return [f"{name}: {flow(value)}" for cost in costs for name, value in cost.environment.items()]
 
 
-def _level(operation: Operation, port: type) -> str:
-    """Read, or Change if the operation changes things and the port tells the two apart."""
-    return "Change" if operation.effect is not Effect.READ and COSTS[port].change else "Read"
+@dataclass(frozen=True, order=True)
+class Policy:
+    """What one port allows: reading, or changing too, of the table only the partitions that one domain writes."""
+
+    port: str
+    changes: bool
+    domain: str
+
+    @property
+    def logical_id(self) -> str:
+        """`TableRead`, `BlobsChange`, `TableChangeFaults`."""
+        return self.port + ("Change" if self.changes else "Read") + self.domain.capitalize()
 
 
-def _policies(operation: Operation) -> list[tuple[type, str]]:
-    """The port and level of each policy that an operation's parameters ask for."""
+def _policies(operation: Operation) -> list[Policy]:
+    """The policy of each port among an operation's parameters that allows anything."""
     priced = [port for port in operation.ports.values() if port in COSTS]
-    return [(port, _level(operation, port)) for port in priced if COSTS[port].read or COSTS[port].change]
+    return [_policy_of(operation, port) for port in priced if COSTS[port].read or COSTS[port].change]
 
 
-def _used(operations: Iterable[Operation]) -> list[tuple[type, str]]:
-    used = {policy for operation in operations for policy in _policies(operation)}
-    return sorted(used, key=lambda policy: (policy[0].__name__, policy[1] == "Change"))
+def _policy_of(operation: Operation, port: type) -> Policy:
+    changes = operation.effect is not Effect.READ and bool(COSTS[port].change)
+    return Policy(port.__name__, changes, operation.domain if changes and port is Table else "")
 
 
-def _policy(port: type, level: str) -> Iterator[str]:
-    cost = COSTS[port]
-    yield f"{port.__name__}{level}:"
+def _used(operations: Iterable[Operation]) -> list[Policy]:
+    return sorted({policy for operation in operations for policy in _policies(operation)})
+
+
+def _policy(policy: Policy) -> Iterator[str]:
+    cost = next(cost for port, cost in COSTS.items() if port.__name__ == policy.port)
+    yield f"{policy.logical_id}:"
     yield "  Type: AWS::IAM::ManagedPolicy"
     yield "  Properties:"
     yield "    PolicyDocument:"
     yield '      Version: "2012-10-17"'
     yield "      Statement:"
-    for grant in cost.read + (cost.change if level == "Change" else ()):
+    for grant in cost.read:
         yield from ("        " + line for line in _statement(grant.actions, grant.resource))
+    for grant in cost.change if policy.changes else ():
+        yield from ("        " + line for line in _statement(grant.actions, grant.resource))
+        if policy.domain:
+            keys = flow(list(_WRITES.get(policy.domain, (f"{policy.domain}/*",))))
+            yield "          Condition:"
+            yield f'            ForAllValues:StringLike: {{"dynamodb:LeadingKeys": {keys}}}'
+            yield '            "Null": {"dynamodb:LeadingKeys": "false"}'
 
 
 def _statement(actions: Iterable[str], resource: Any) -> Iterator[str]:
@@ -91,7 +126,12 @@ def _statement(actions: Iterable[str], resource: Any) -> Iterator[str]:
     yield from ("  " + line for line in block("Resource", resource, 14))
 
 
-def _function(operation: Operation) -> Iterator[str]:
+def _letters(operations: Iterable[Operation]) -> str:
+    """The logical id of the function that keeps events which failed for good, if there is one."""
+    return next((logical_id(operation) for operation in operations if operation.service == "dead-letters"), "")
+
+
+def _function(operation: Operation, letters: str) -> Iterator[str]:
     yield f"{logical_id(operation)}:"
     yield "  Type: AWS::Serverless::Function"
     yield "  Metadata: {BuildMethod: makefile}"
@@ -105,18 +145,35 @@ def _function(operation: Operation) -> Iterator[str]:
         yield f"    Layers: {flow([{'Ref': layer} for layer in layers])}"
     if BitcoinNode in operation.ports.values():
         yield f"    VpcConfig: {flow(_VPC)}"
-    breakers = [_BREAKERS] if operation.neighbours or operation.effect is Effect.SPEND else []
-    policies = [_REPORTS, *breakers, *(port.__name__ + level for port, level in _policies(operation))]
+    policies = [_REPORTS, *([_BREAKERS] if _meets_breakers(operation) else ())]
+    policies += [policy.logical_id for policy in _policies(operation)]
     yield f"    Policies: {flow([{'Ref': name} for name in policies])}"
+    if failed := _on_failure(operation, letters):
+        invoked = {**_RETRIES, "DestinationConfig": {"OnFailure": failed}}
+        yield from ("    " + line for line in block("EventInvokeConfig", invoked, 6))
     if events := _events(operation):
         yield from ("    " + line for line in block("Events", events, 6))
+
+
+def _meets_breakers(operation: Operation) -> bool:
+    return operation.guarded and (bool(operation.neighbours) or operation.effect is Effect.SPEND)
+
+
+def _on_failure(operation: Operation, letters: str) -> dict[str, Any] | None:
+    """Where asynchronous events go that a function failed on for good: to the letters; their own to a queue."""
+    if operation.service == "dead-letters":
+        return _UNDELIVERED
+    if operation.schedule and letters:
+        return {"Type": "Lambda", "Destination": {"Fn::GetAtt": [letters, "Arn"]}}
+    return None
 
 
 def _events(operation: Operation) -> dict[str, Mapping[str, Any]]:
     events: dict[str, Mapping[str, Any]] = {}
     if operation.route:
         route = {"Method": operation.method, "Path": operation.path} if operation.path != "$default" else {}
-        events["Http"] = {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, **route}}
+        unproven = {"Auth": {"Authorizer": "NONE"}} if operation.public else {}
+        events["Http"] = {"Type": "HttpApi", "Properties": {"ApiId": {"Ref": "Api"}, **route, **unproven}}
     if operation.schedule:
         events["Schedule"] = {"Type": "ScheduleV2", "Properties": _schedule(operation)}
     return events
@@ -128,6 +185,7 @@ def _schedule(operation: Operation) -> dict[str, Any]:
         "ScheduleExpression": operation.schedule,
         "OmitName": True,
         "RetryPolicy": {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 300},
+        "DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["Undelivered", "Arn"]}},
         "Input": f'{{"source": "aws.scheduler", "resources": ["{operation.name}"], "detail": {{}}}}',
     }
 

@@ -1,15 +1,26 @@
 """What is deployed besides permissions: logs, secrets, entrances, schedules, stores."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from infra.template.sam import logical_id
 from isthmus.catalogue import operations
 from isthmus.ports import Caller
 from isthmus.request import Channel, channel_of, parse
 
 RESOURCES_PER_STACK = 500
+AUTHORIZER_LIMIT_S = 10
+
+PUBLIC = {
+    "GET /v1/openapi.json",
+    "GET /v1/auth/jwks",
+    "POST /v1/auth/token",
+    "X-AMAZON-APIGATEWAY-ANY-METHOD /$default",
+}
+"""The routes that ask for no proof: what they take and answer, how to get a token, and that there is no such route."""
 
 Resources = dict[str, dict[str, Any]]
 
@@ -46,15 +57,100 @@ def test_the_environment_holds_names_of_things_and_no_secret(expanded: dict[str,
     for name, value in {name: value for environment in environments for name, value in environment.items()}.items():
         assert isinstance(value, dict), f"{name} is a literal"
         if parameter := expanded["Parameters"].get(value.get("Ref", "")):
-            assert parameter["AllowedPattern"].startswith("arn:"), f"{name} may be anything, even a secret"
+            assert parameter["AllowedPattern"].startswith(("arn:", "did:")), f"{name} may be anything, even a secret"
     assert "{{resolve:" not in json.dumps(expanded)
 
 
-def test_every_route_asks_for_a_signature(resources: Resources) -> None:
+def test_every_route_asks_the_authorizer_but_the_public_ones(resources: Resources) -> None:
     (api,) = _of(resources, "AWS::ApiGatewayV2::Api")
-    methods = [method for path in api["Body"]["paths"].values() for method in path.values()]
-    assert len(methods) == len([one for one in operations() if one.route])
-    assert all(method["security"] == [{"AWS_IAM": []}] for method in methods)
+    asked = {
+        f"{method.upper()} {path}": about["security"]
+        for path, methods in api["Body"]["paths"].items()
+        for method, about in methods.items()
+    }
+    assert len(asked) == len([one for one in operations() if one.route])
+    assert {route for route, security in asked.items() if security == [{"NONE": []}]} == PUBLIC
+    assert [security for route, security in asked.items() if route not in PUBLIC] == [[{"Callers": []}]] * (
+        len(asked) - len(PUBLIC)
+    )
+
+
+def test_the_authorizer_is_one_function_asked_for_every_request_by_this_api_only(resources: Resources) -> None:
+    (api,) = _of(resources, "AWS::ApiGatewayV2::Api")
+    (serving,) = (one for one in operations() if one.service == "authorizer")
+    function = logical_id(serving)
+    about = api["Body"]["components"]["securitySchemes"]["Callers"]["x-amazon-apigateway-authorizer"]
+    assert json.dumps({"Fn::GetAtt": [function, "Arn"]}) in json.dumps(about.pop("authorizerUri"))
+    assert about == {
+        "type": "request",
+        "authorizerPayloadFormatVersion": "2.0",
+        "enableSimpleResponses": True,
+        "authorizerResultTtlInSeconds": 0,
+        "identitySource": [],
+    }
+    permissions = [one for one in _of(resources, "AWS::Lambda::Permission") if one["FunctionName"] == {"Ref": function}]
+    permissions += [
+        one
+        for one in _of(resources, "AWS::Lambda::Permission")
+        if one["FunctionName"] == {"Fn::GetAtt": [function, "Arn"]}
+    ]
+    (permission,) = permissions
+    assert (permission["Principal"], permission["Action"]) == ("apigateway.amazonaws.com", "lambda:InvokeFunction")
+    source, names = permission["SourceArn"]["Fn::Sub"]
+    assert source.endswith(":${__ApiId__}/authorizers/*")
+    assert names == {"__ApiId__": {"Ref": "Api"}}
+
+
+def test_the_authorizer_ends_before_api_gateway_stops_waiting_for_it() -> None:
+    (serving,) = (one for one in operations() if one.service == "authorizer")
+    assert serving.timeout_s <= AUTHORIZER_LIMIT_S
+
+
+def test_what_is_started_by_a_schedule_loses_no_event(resources: Resources) -> None:
+    (letters,) = (one for one in operations() if one.service == "dead-letters")
+    undelivered = {"Fn::GetAtt": ["Undelivered", "Arn"]}
+    kept = {
+        one["FunctionName"]["Ref"]: one["DestinationConfig"]["OnFailure"]["Destination"]
+        for one in _of(resources, "AWS::Lambda::EventInvokeConfig")
+    }
+    scheduled = {logical_id(one) for one in operations() if one.schedule}
+    assert kept == {name: {"Fn::GetAtt": [logical_id(letters), "Arn"]} for name in scheduled} | {
+        logical_id(letters): undelivered
+    }
+    targets = [one["Target"] for one in _of(resources, "AWS::Scheduler::Schedule")]
+    assert [one["DeadLetterConfig"]["Arn"] for one in targets] == [undelivered] * len(scheduled)
+
+
+def test_critical_failures_and_what_was_lost_raise_alerts(resources: Resources) -> None:
+    rule = resources["CriticalFailures"]["Properties"]
+    assert rule["EventPattern"] == {"source": ["isthmus.faults"], "detail": {"severity": ["critical"]}}
+    assert rule["EventBusName"] == {"Ref": "Bus"}
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "Alerts"}]
+    alarms = _of(resources, "AWS::CloudWatch::Alarm")
+    assert sorted(one["MetricName"] for one in alarms) == [
+        "ApproximateNumberOfMessagesVisible",
+        "CriticalFailures",
+        "Errors",
+        "Invocations",
+    ]
+    (filtered,) = resources["CriticalLines"]["Properties"]["MetricTransformations"]
+    (alarm,) = (one for one in alarms if one["MetricName"] == filtered["MetricName"])
+    assert alarm["Namespace"] == filtered["MetricNamespace"]
+    assert all(one["AlarmActions"] == [{"Ref": "Alerts"}] for one in alarms)
+
+
+def test_what_waits_for_somebody_is_encrypted(resources: Resources) -> None:
+    assert resources["Undelivered"]["Properties"]["SqsManagedSseEnabled"] is True
+    assert resources["Alerts"]["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": ["AlertsKey", "Arn"]}
+    assert resources["AlertsKey"]["Properties"]["EnableKeyRotation"] is True
+
+
+def test_the_owner_has_to_be_named_and_is_a_did(expanded: dict[str, Any]) -> None:
+    owner = expanded["Parameters"]["OwnerDid"]
+    assert "Default" not in owner
+    pattern = re.compile(owner["AllowedPattern"])
+    assert pattern.fullmatch("did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK")
+    assert not any(pattern.fullmatch(other) for other in ("", "did:web:example.com", "did:key:z6Mk", "me"))
 
 
 def test_no_web_page_may_call_the_api(resources: Resources) -> None:
@@ -86,8 +182,8 @@ def test_two_stacks_in_one_account_do_not_collide(resources: Resources) -> None:
         (name, key)
         for name, one in resources.items()
         for key in named
-        if key in one["Properties"] and "${AWS::StackName}" not in json.dumps(one["Properties"][key])
-        if one["Type"] != "AWS::Lambda::Permission"
+        if key in one["Properties"] and "AWS::StackName" not in json.dumps(one["Properties"][key])
+        if one["Properties"][key] not in [{"Ref": other} for other in resources]
     ]
     assert fixed == []
 

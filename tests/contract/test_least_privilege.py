@@ -8,14 +8,24 @@ import pytest
 
 from infra.template.sam import logical_id
 from isthmus.catalogue import operations
+from isthmus.faults import breaker
 from isthmus.faults.reports import PARTITION
 from isthmus.operation import Effect
 from isthmus.ports import COSTS
 
-ANY_RESOURCE = {"MachineLogs": "CloudWatch's log delivery has no resources to name"}
+ANY_RESOURCE = {
+    "MachineLogs": "CloudWatch's log delivery has no resources to name",
+    "TokenKey": "in a key's policy it is that key",
+    "AlertsKey": "in a key's policy it is that key",
+}
 READING = ("Get", "List", "Query", "Describe")
-REPORTING = ("dynamodb:PutItem", json.dumps({"Fn::GetAtt": ["Table", "Arn"]}))
-"""What every function may do: put a report into the one partition that the statement's condition names."""
+READS_OF_THE_TABLE = {"dynamodb:GetItem", "dynamodb:Query"}
+TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+IN_ONE_PARTITION = {"FaultReports": PARTITION, "Breakers": breaker.PARTITION}
+"""What functions may write beside what their parameters cost: one partition each, which the condition names."""
+
+WRITES_ACCESS = {"access", "auth"}
+"""The domains that may write who may do what, and what was used up."""
 
 AWS_POLICIES = {
     "AWSLambdaBasicExecutionRole": "writes logs",
@@ -50,9 +60,22 @@ def test_a_function_may_do_exactly_what_its_parameters_cost(operation: Any, reso
     changes = operation.effect is not Effect.READ
     costs = [COSTS[port] for port in operation.ports.values() if port in COSTS]
     granted = [grant for cost in costs for grant in (*cost.read, *(cost.change if changes else ()))]
-    expected = {(action, json.dumps(grant.resource)) for grant in granted for action in grant.actions} | {REPORTING}
+    expected = {(action, json.dumps(grant.resource)) for grant in granted for action in grant.actions}
+    expected |= {(action, json.dumps(resource)) for action, resource in _beside(operation)}
     allowed = _of_role(resources, logical_id(operation) + "Role")
     assert {(action, json.dumps(one["Resource"])) for one in allowed for action in _list(one["Action"])} == expected
+
+
+def _beside(operation: Any) -> Iterator[tuple[str, Any]]:
+    """What a function may do beside what its parameters cost: report, move breakers, give away what it failed on."""
+    yield "dynamodb:PutItem", TABLE
+    if operation.guarded and (operation.neighbours or operation.effect is Effect.SPEND):
+        yield "dynamodb:GetItem", TABLE
+    if operation.schedule:
+        letters = next(one for one in operations() if one.service == "dead-letters")
+        yield "lambda:InvokeFunction", {"Fn::GetAtt": [logical_id(letters), "Arn"]}
+    if operation.service == "dead-letters":
+        yield "sqs:SendMessage", {"Fn::GetAtt": ["Undelivered", "Arn"]}
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda one: one.name)
@@ -63,13 +86,34 @@ def test_a_function_that_only_reads_may_write_nothing(operation: Any, resources:
     assert operation.effect is not Effect.READ or writes == []
 
 
-def test_what_every_function_may_write_is_one_partition(resources: Resources) -> None:
-    (statement,) = resources["FaultReports"]["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Condition"] == {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PARTITION]},
-        "Null": {"dynamodb:LeadingKeys": "false"},
-    }
-    assert [where for where, one in _allowed(resources) if "Condition" in one] == ["FaultReports"]
+def test_what_functions_may_write_beside_what_their_parameters_cost_is_one_partition_each(resources: Resources) -> None:
+    for policy, partition in IN_ONE_PARTITION.items():
+        (statement,) = resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Condition"] == {
+            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [partition]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        }
+
+
+def test_no_function_writes_the_table_without_a_condition_on_the_partition(resources: Resources) -> None:
+    for where, one in _allowed(resources):
+        writes = {action for action in _list(one["Action"]) if action.startswith("dynamodb:")} - READS_OF_THE_TABLE
+        keys = [keys for condition in one.get("Condition", {}).values() for keys in condition.items()]
+        named = [value for name, value in keys if name == "dynamodb:LeadingKeys" and value != "false"]
+        assert not writes or len(named) == 1, where
+
+
+@pytest.mark.parametrize("operation", operations(), ids=lambda one: one.name)
+def test_only_the_domains_of_access_may_write_who_may_do_what(operation: Any, resources: Resources) -> None:
+    conditions = [one.get("Condition", {}) for one in _of_role(resources, logical_id(operation) + "Role")]
+    keys = [key for one in conditions for key in one.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])]
+    assert ("access/*" not in keys) or operation.domain in WRITES_ACCESS
+    assert all(key.removesuffix("/*").isalpha() for key in keys)
+
+
+def test_conditions_narrow_what_they_stand_on(resources: Resources) -> None:
+    tables = {where for where, one in _allowed(resources) if "LeadingKeys" in json.dumps(one.get("Condition", {}))}
+    assert {name for name in tables if not name.startswith("TableChange")} == set(IN_ONE_PARTITION)
 
 
 def test_roles_get_no_other_policy_of_aws_than_the_two_that_lambda_needs(resources: Resources) -> None:
@@ -100,6 +144,35 @@ def test_the_bucket_refuses_what_is_not_encrypted_in_transit(resources: Resource
     (statement,) = resources["BucketTlsOnly"]["Properties"]["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_token_key_signs_for_roles_of_this_account_that_may_and_can_be_managed_by_nobody_else(
+    resources: Resources,
+) -> None:
+    key = resources["TokenKey"]
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (key["Properties"]["KeySpec"], key["Properties"]["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
+    statements = key["Properties"]["KeyPolicy"]["Statement"]
+    root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    assert [one["Principal"] for one in statements] == [root, root]
+    assert statements[1]["Action"] == ["kms:GetPublicKey", "kms:Sign"]
+
+
+def test_only_who_issues_tokens_may_sign_with_the_token_key(resources: Resources) -> None:
+    allowed = {one.name: _of_role(resources, logical_id(one) + "Role") for one in operations()}
+    signing = [name for name, own in allowed.items() if any("kms:Sign" in _list(one["Action"]) for one in own)]
+    assert signing == ["create_token"]
+
+
+def test_alerts_come_from_this_stack_only(resources: Resources) -> None:
+    rule = {"Fn::GetAtt": ["CriticalFailures", "Arn"]}
+    events, alarms = resources["AlertsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert events["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
+    assert ":alarm:${AWS::StackName}-*" in alarms["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"]
+    (undelivered,) = resources["UndeliveredAlerts"]["Properties"]["PolicyDocument"]["Statement"]
+    assert undelivered["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
+    publishers = resources["AlertsKey"]["Properties"]["KeyPolicy"]["Statement"][1]
+    assert publishers["Condition"]["ArnLike"].keys() == {"kms:EncryptionContext:aws:sns:topicArn"}
 
 
 def _roles(resources: Resources) -> list[dict[str, Any]]:

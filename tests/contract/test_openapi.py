@@ -1,16 +1,17 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import Field
 
 from infra.template.openapi import document, routed
 from infra.template.problems import possible, tree
 from isthmus.catalogue import operations
-from isthmus.failure import Conflict, FieldError, NotFound, Precondition, Unavailable, Upstream
-from isthmus.fields import Request, Response
+from isthmus.failure import Conflict, FieldError, NotFound, Precondition, Unavailable, Unknown, Upstream
+from isthmus.fields import FromHeader, Request, Response
 from isthmus.operation import Effect, Operation, operation
 
 
@@ -19,6 +20,15 @@ class Ask(Request):
 
     name: str
     count: int = 1
+
+
+class AskWithHeader(Request):
+    """What is asked, and how it was sent."""
+
+    name: str
+    count: int = 1
+    proof: Annotated[str, FromHeader("dpop")] = Field(default="", description="proof of a key")
+    origin: Annotated[str, FromHeader(":origin")] = Field(description="where it was sent to")
 
 
 class Inner(Response):
@@ -51,6 +61,12 @@ def add_thing(request: Ask) -> Tell:
     return Tell(inner=Inner(text=request.name))
 
 
+@operation("PUT /v1/things/{name}", effect=Effect.CHANGE, errors=(Unknown,), status=202, public=True)
+def pay_thing(request: AskWithHeader) -> Tell:
+    """Pay it."""
+    return Tell(inner=Inner(text=request.name))
+
+
 @operation(effect=Effect.CHANGE)
 def task(request: Ask) -> Tell:
     """Only a state machine starts it."""
@@ -59,7 +75,7 @@ def task(request: Ask) -> Tell:
 
 @pytest.fixture(scope="session")
 def small(root: Path) -> dict[str, Any]:
-    return document([get_thing, change_thing, add_thing, task], root)
+    return document([get_thing, change_thing, add_thing, pay_thing, task], root)
 
 
 def test_the_document_fits_another_implementations_model_of_openapi_3_1(openapi: dict[str, Any]) -> None:
@@ -94,7 +110,8 @@ def test_every_operation_answers_with_its_own_failures_and_the_common_ones(opena
         responses = openapi["paths"][one.path][str(one.method).lower()]["responses"]
         statuses = {str(one.status), *(str(failure.status) for failure in possible(one))}
         assert set(responses) == statuses
-        assert {"400", "401", "403", "422", "500", "503"} <= set(responses)
+        assert {"400", "422", "429", "500", "503"} <= set(responses)
+        assert one.public or {"401", "403"} <= set(responses)
 
 
 def test_a_body_may_be_too_large_or_of_another_type_and_a_get_has_no_body(small: dict[str, Any]) -> None:
@@ -138,7 +155,67 @@ def test_failures_of_one_status_share_one_answer(small: dict[str, Any]) -> None:
 
 def test_what_only_a_state_machine_starts_has_no_path(small: dict[str, Any]) -> None:
     named = {one["operationId"] for methods in small["paths"].values() for one in methods.values()}
-    assert named == {"get_thing", "change_thing", "add_thing"}
+    assert named == {"get_thing", "change_thing", "add_thing", "pay_thing"}
+
+
+def test_an_unknown_outcome_stands_beside_the_answer_of_the_same_status(small: dict[str, Any]) -> None:
+    answer = small["paths"]["/v1/things/{name}"]["put"]["responses"]["202"]
+    schemas = {name: content["schema"]["$ref"].rsplit("/", 1)[1] for name, content in answer["content"].items()}
+    assert schemas == {"application/json": "Tell", "application/problem+json": "Problem"}
+    assert answer["description"] == "What is told. Or: Not known yet."
+    assert set(answer["headers"]) == {"location"}
+
+
+def test_a_field_in_a_header_is_a_parameter_and_what_follows_from_the_request_is_nowhere(small: dict[str, Any]) -> None:
+    put = small["paths"]["/v1/things/{name}"]["put"]
+    assert put["parameters"] == [
+        {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}},
+        {
+            "name": "dpop",
+            "in": "header",
+            "required": False,
+            "description": "proof of a key",
+            "schema": {"type": "string", "default": ""},
+        },
+    ]
+    body = put["requestBody"]["content"]["application/json"]["schema"]
+    assert list(body["properties"]) == ["count"]
+
+
+def test_one_of_three_proofs_is_asked_for_with_all_its_headers_unless_the_route_is_public(
+    small: dict[str, Any],
+) -> None:
+    schemes = small["components"]["securitySchemes"]
+    assert small["security"] == [{"token": [], "proof": []}, {"signatureInput": [], "signature": []}, {"apiKey": []}]
+    assert {name for proof in small["security"] for name in proof} == set(schemes)
+    assert (schemes["token"]["scheme"], schemes["proof"]["name"]) == ("DPoP", "DPoP")
+    public = {
+        one["operationId"]: one["security"]
+        for path in small["paths"].values()
+        for one in path.values()
+        if "security" in one
+    }
+    assert public == {"pay_thing": []}
+    assert {"401", "403"} & set(small["paths"]["/v1/things/{name}"]["put"]["responses"]) == set()
+
+
+def test_a_refusal_for_want_of_a_proof_says_which_ones_are_taken(small: dict[str, Any]) -> None:
+    challenge = small["components"]["responses"]["401-Unauthenticated"]["headers"]["www-authenticate"]
+    assert challenge["required"] is True
+
+
+def test_every_operation_says_which_scope_it_asks_for(openapi: dict[str, Any]) -> None:
+    said = {one["operationId"]: one["x-scope"] for path in openapi["paths"].values() for one in path.values()}
+    assert said == {one.name: one.scope for one in routed(operations())}
+
+
+@pytest.mark.parametrize("status", ["413", "429", "500", "503"])
+def test_what_api_gateway_itself_may_answer_is_described_too(small: dict[str, Any], status: str) -> None:
+    reference = small["paths"]["/v1/things"]["post"]["responses"][status]["$ref"]
+    answer = small["components"]["responses"][reference.rsplit("/", 1)[1]]
+    validator = Draft202012Validator(small["components"]["schemas"]["GatewayMessage"])
+    assert set(answer["content"]) == {"application/problem+json", "application/json"}
+    assert validator.is_valid({"message": "Too Many Requests"})
 
 
 def test_two_operations_on_one_route_are_refused(root: Path) -> None:

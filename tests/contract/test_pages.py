@@ -1,11 +1,15 @@
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from pydantic import Field
 
+from infra.template.files import OPERATIONS
 from infra.template.pages import REPEAT, error_pages, operation_pages
 from infra.template.problems import tree
+from isthmus.catalogue import operations
 from isthmus.failure import Failure, NotFound, Repeat
 from isthmus.fields import Height, Request, Response
 from isthmus.operation import Effect, operation
@@ -87,8 +91,20 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree_of_classes() -> None:
 
 
 def test_a_domain_starts_with_a_table_of_its_operations(page: str) -> None:
-    assert "| [`add_thing`](#add_thing) | `POST /v1/things` | change |  | Table | Add a thing. |" in page
-    assert "| [`sweep`](#sweep) |  | change | `rate(1 hour)` |  | Sweep. |" in page
+    row = "| [`add_thing`](#add_thing) | `POST /v1/things` | `contract:change` | change |  | Table | Add a thing. |"
+    assert row in page
+    assert "| [`sweep`](#sweep) |  | `contract:change`, not over HTTPS | change | `rate(1 hour)` |  | Sweep. |" in page
+
+
+def test_every_operation_says_what_a_caller_needs_and_the_public_ones_that_it_is_nothing(
+    derived: dict[Path, str],
+) -> None:
+    for one in operations():
+        page = derived[OPERATIONS / f"{one.domain}.md"]
+        section = page.split(f"\n## {one.name}\n")[1].split("\n## ")[0]
+        asked = re.findall(r"^\*\*Asks for\*\* (.*)$", section, re.MULTILINE)
+        assert len(asked) == 1
+        assert asked[0] == "nothing, public" if one.public else f"`{one.scope}`" in asked[0]
 
 
 def test_a_request_is_a_table_of_fields_with_their_limits(page: str) -> None:

@@ -7,7 +7,7 @@ from infra.template.machines import Machine
 from infra.template.sam import logical_id, render
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, Operation, operation
-from isthmus.ports import BitcoinNode, Blobs, Caller, Clock, Sql, Table
+from isthmus.ports import COSTS, BitcoinNode, Blobs, Caller, Clock, Sql, Table
 
 
 class Ask(Request):
@@ -44,11 +44,35 @@ def refuse_thing(request: Ask) -> Response:
     raise NotImplementedError
 
 
-EVERYTHING = (read_thing, change_thing, pay_thing, crunch_thing, refuse_thing)
+@operation(effect=Effect.CHANGE, service="authorizer")
+def let_pass(request: Ask, table: Table) -> Response:
+    """Let pass."""
+    raise NotImplementedError
+
+
+@operation(effect=Effect.CHANGE, service="dead-letters")
+def keep_thing(request: Ask, table: Table) -> Response:
+    """Keep."""
+    raise NotImplementedError
+
+
+@operation("POST /v1/token", effect=Effect.CHANGE, public=True)
+def prove_thing(request: Ask, table: Table) -> Response:
+    """Prove."""
+    raise NotImplementedError
+
+
+SERVICES = (let_pass, keep_thing)
+EVERYTHING = (read_thing, change_thing, pay_thing, crunch_thing, refuse_thing, prove_thing, *SERVICES)
+
+
+def rendered(*operations: Operation, machines: tuple[Machine, ...] = ()) -> str:
+    others = [service for service in SERVICES if service not in operations]
+    return render([*operations, *others], machines)
 
 
 def resources(*operations: Operation, machines: tuple[Machine, ...] = ()) -> dict[str, Any]:
-    found: dict[str, Any] = yaml_parse(render(operations, machines))["Resources"]
+    found: dict[str, Any] = yaml_parse(rendered(*operations, machines=machines))["Resources"]
     return found
 
 
@@ -58,10 +82,11 @@ def properties(one: Operation) -> dict[str, Any]:
 
 
 REPORTS = {"Ref": "FaultReports"}
+DOMAIN = read_thing.domain.capitalize()
 
 
 def test_a_function_is_about_six_lines() -> None:
-    lines = render([read_thing], ()).splitlines()
+    lines = rendered(read_thing).splitlines()
     start = lines.index("  ReadThing:")
     assert lines[start : start + 6] == [
         "  ReadThing:",
@@ -72,7 +97,7 @@ def test_a_function_is_about_six_lines() -> None:
         "      Policies: [!Ref FaultReports, !Ref TableRead]",
     ]
     assert lines[start + 6].startswith("      Events: {Http: {Type: HttpApi")
-    assert lines[start + 7] == ""
+    assert lines[start + 7] == "  LetPass:"
 
 
 def test_a_reader_gets_the_reading_policy_of_each_port_that_costs_something() -> None:
@@ -81,7 +106,7 @@ def test_a_reader_gets_the_reading_policy_of_each_port_that_costs_something() ->
 
 @pytest.mark.parametrize("one", [change_thing, pay_thing], ids=lambda one: one.effect.value)
 def test_who_changes_or_spends_gets_the_changing_policy(one: Operation) -> None:
-    assert {"Ref": "TableChange"} in properties(one)["Policies"]
+    assert {"Ref": f"TableChange{DOMAIN}"} in properties(one)["Policies"]
     assert {"Ref": "TableRead"} not in properties(one)["Policies"]
 
 
@@ -91,14 +116,14 @@ def test_a_port_that_has_nothing_to_change_is_read_by_everybody() -> None:
 
 def test_the_changing_policy_allows_reading_too() -> None:
     (read,) = resources(read_thing)["TableRead"]["Properties"]["PolicyDocument"]["Statement"]
-    change = resources(change_thing)["TableChange"]["Properties"]["PolicyDocument"]["Statement"]
+    change = resources(change_thing)[f"TableChange{DOMAIN}"]["Properties"]["PolicyDocument"]["Statement"]
     assert change[0] == read
     assert change[1]["Action"] == ["dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"]
 
 
 def test_only_policies_that_somebody_uses_are_there() -> None:
     policies = {n for n, one in resources(read_thing).items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
-    assert policies == {"FaultReports", "MachineLogs", "TableRead"}
+    assert policies == {"Breakers", "FaultReports", "MachineLogs", "TableRead", f"TableChange{DOMAIN}"}
 
 
 def test_a_port_brings_its_layers() -> None:
@@ -124,6 +149,63 @@ def test_a_route_is_an_event_and_the_route_that_takes_the_rest_names_no_path() -
     assert rest == {"ApiId": {"Ref": "Api"}}
 
 
+def test_only_a_public_route_goes_without_the_authorizer() -> None:
+    routed = [one for one in EVERYTHING if one.route]
+    unproven = [one for one in routed if "Auth" in properties(one)["Events"]["Http"]["Properties"]]
+    assert unproven == [prove_thing]
+    assert properties(prove_thing)["Events"]["Http"]["Properties"]["Auth"] == {"Authorizer": "NONE"}
+
+
+def test_the_api_asks_the_authorizer_there_is_each_time_and_whatever_the_request_brings() -> None:
+    assert resources(read_thing)["Api"]["Properties"]["Auth"] == {
+        "DefaultAuthorizer": "Callers",
+        "Authorizers": {
+            "Callers": {
+                "FunctionArn": {"Fn::GetAtt": ["LetPass", "Arn"]},
+                "AuthorizerPayloadFormatVersion": "2.0",
+                "EnableSimpleResponses": True,
+                "EnableFunctionDefaultPermissions": True,
+                "Identity": {"ReauthorizeEvery": 0},
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize(("services", "missing"), [((keep_thing,), "authorizer"), ((let_pass,), "dead-letters")])
+def test_a_template_without_the_operations_that_the_base_asks_for_is_refused(
+    services: tuple[Operation, ...], missing: str
+) -> None:
+    with pytest.raises(ValueError, match=f"one operation has to be the {missing}, not 0"):
+        render([read_thing, *services], ())
+
+
+def test_what_a_schedule_starts_gives_what_it_fails_on_for_good_to_the_letters_and_these_give_theirs_to_a_queue() -> (
+    None
+):
+    ends = {one: properties(one).get("EventInvokeConfig", {}).get("DestinationConfig") for one in EVERYTHING}
+    assert {one: end for one, end in ends.items() if end} == {
+        change_thing: {"OnFailure": {"Type": "Lambda", "Destination": {"Fn::GetAtt": ["KeepThing", "Arn"]}}},
+        keep_thing: {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["Undelivered", "Arn"]}}},
+    }
+
+
+def test_what_the_platform_starts_as_a_service_has_no_events() -> None:
+    assert [one.name for one in SERVICES if "Events" in properties(one)] == []
+
+
+def test_who_changes_the_table_writes_only_the_partitions_of_its_own_domain() -> None:
+    change = resources(change_thing)[f"TableChange{DOMAIN}"]["Properties"]["PolicyDocument"]["Statement"][1]
+    assert change["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{read_thing.domain}/*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def test_only_who_talks_to_a_neighbour_or_spends_may_know_and_move_breakers() -> None:
+    breaking = [one.name for one in EVERYTHING if {"Ref": "Breakers"} in properties(one)["Policies"]]
+    assert breaking == ["pay_thing"]
+
+
 def test_a_schedule_is_an_event_beside_the_route() -> None:
     events = properties(change_thing)["Events"]
     assert set(events) == {"Http", "Schedule"}
@@ -136,7 +218,7 @@ def test_what_only_a_machine_starts_has_no_events() -> None:
 
 def test_a_machine_gets_its_functions_its_rights_and_an_output() -> None:
     machine = Machine("crunch", "infra/statemachines/crunch.asl.json", ("CrunchThing",), distributed=True)
-    text = render([crunch_thing], [machine])
+    text = rendered(crunch_thing, machines=(machine,))
     found = yaml_parse(text)["Resources"]["CrunchMachine"]["Properties"]
     assert found["DefinitionSubstitutions"] == {"CrunchThing": {"Fn::GetAtt": ["CrunchThing", "Arn"]}}
     assert found["DefinitionUri"] == "infra/statemachines/crunch.asl.json"
@@ -149,8 +231,9 @@ def test_a_machine_gets_its_functions_its_rights_and_an_output() -> None:
 
 
 def test_the_environment_names_what_every_port_needs() -> None:
-    variables = yaml_parse(render([read_thing], ()))["Globals"]["Function"]["Environment"]["Variables"]
-    assert set(variables) == {"ISTHMUS_TABLE", "ISTHMUS_BUCKET", "ISTHMUS_BITCOIN_SECRET", "ISTHMUS_MACHINES"}
+    variables = yaml_parse(rendered(read_thing))["Globals"]["Function"]["Environment"]["Variables"]
+    assert set(variables) == {name for cost in COSTS.values() for name in cost.environment}
+    assert {"ISTHMUS_TABLE", "ISTHMUS_OWNER", "ISTHMUS_TOKEN_KEYS"} < set(variables)
 
 
 def test_two_things_of_one_name_are_refused() -> None:
@@ -159,7 +242,7 @@ def test_two_things_of_one_name_are_refused() -> None:
         raise NotImplementedError
 
     with pytest.raises(ValueError, match="several things in the template are named Table"):
-        render([operation("GET /v1/table", effect=Effect.READ)(table)], ())
+        rendered(operation("GET /v1/table", effect=Effect.READ)(table))
 
 
 def test_no_marker_is_left() -> None:

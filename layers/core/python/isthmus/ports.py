@@ -180,6 +180,9 @@ class Cost:
 
 
 _TOKEN_KEY = {"Fn::GetAtt": ["TokenKey", "Arn"]}
+_TOKEN_KEYS = {"Fn::If": ["OwnTokenKey", _TOKEN_KEY, {"Ref": "TokenKeys"}]}
+"""The stack's own key, unless the parameter says which ones: so that keys can be rotated."""
+
 _FUNCTIONS = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
 _MACHINES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 
@@ -229,11 +232,13 @@ COSTS: dict[type, Cost] = {
     Sql: Cost(layers=("DataLayer",)),
     DidResolver: Cost(),
     TokenKeys: Cost(
-        read=(Grant(("kms:GetPublicKey",), _TOKEN_KEY),),
-        environment={"ISTHMUS_TOKEN_KEYS": _TOKEN_KEY},
+        read=(Grant(("kms:GetPublicKey",), _TOKEN_KEYS),),
+        environment={
+            "ISTHMUS_TOKEN_KEYS": {"Fn::If": ["OwnTokenKey", _TOKEN_KEY, {"Fn::Join": [",", {"Ref": "TokenKeys"}]}]}
+        },
     ),
     TokenSigner: Cost(
-        read=(Grant(("kms:GetPublicKey",), _TOKEN_KEY),),
-        change=(Grant(("kms:Sign",), _TOKEN_KEY),),
+        read=(Grant(("kms:GetPublicKey",), _TOKEN_KEYS),),
+        change=(Grant(("kms:Sign",), _TOKEN_KEYS),),
     ),
 }
