@@ -177,13 +177,15 @@ def sign(node: BitcoinNode, wallet: str, psbt: str) -> Signed:
     if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
         raise undocumented()
     final = node.call("finalizepsbt", reply["psbt"])
-    if not isinstance(final, dict) or final.get("complete") is not True or not isinstance(final.get("hex"), str):
+    if not isinstance(final, dict) or not isinstance(final.get("complete"), bool):
+        raise undocumented()
+    if not final["complete"]:
         raise Precondition(
             "The wallet has not all the keys that the transaction needs.",
             next_step="Have the other signers sign the PSBT, then finalize and broadcast it.",
             code="bitcoin/not-all-keys",
         )
-    return decoded(node, final["hex"])
+    return decoded(node, str(final.get("hex")))
 
 
 def decoded(node: BitcoinNode, raw: str) -> Signed:

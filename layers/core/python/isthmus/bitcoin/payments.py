@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.bitcoin.building import MAX_COINS, Draft, Signed, check, fund, sign
+from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unknown
 from isthmus.failure import Conflict, Failure, Invalid, NotFound, Unavailable
@@ -154,8 +155,10 @@ class BitcoinPayments:
                 next_step="Pay less at once, or join coins by a payment to yourself first.",
                 code="bitcoin/too-many-coins",
             )
-        verdict = self.node.call("testmempoolaccept", [signed.raw])
-        if not (isinstance(verdict, list) and verdict and verdict[0].get("allowed") is True):
+        verdicts = self.node.call("testmempoolaccept", [signed.raw])
+        if not isinstance(verdicts, list) or len(verdicts) != 1 or not isinstance(verdicts[0], dict):
+            raise undocumented()
+        if verdicts[0].get("allowed") is not True:
             if chosen and any(self._is_spent(coin) for coin in signed.coins):
                 raise Conflict(
                     "Another payment has taken a coin of this one meanwhile.",

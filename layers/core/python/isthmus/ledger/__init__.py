@@ -1,0 +1,1 @@
+"""Spending exactly once: the engine and its records."""
