@@ -1,8 +1,8 @@
 """The control API: what workers and the command line ask of the runtime, on a loopback port of its own.
 
-A subset of AWS Step Functions' JSON protocol, enough for boto3's `stepfunctions` client and the library's port;
-`/invoke/<function>`, `/status` and `/stop` for the command line. Every request carries the runtime's token, as the
-access key of its AWS signature or as a bearer token.
+A subset of AWS Step Functions' and EventBridge's JSON protocols and Lambda's Invoke, enough for boto3's clients and the
+library's ports; `/invoke/<function>`, `/status` and `/stop` for the command line. Every request carries the runtime's
+token, as the access key of its AWS signature or as a bearer token.
 """
 
 import hmac
@@ -14,15 +14,22 @@ from urllib.parse import unquote
 
 import orjson
 
+from infra.local.event_bus import EventBus
 from infra.local.events import HttpResponse
 from infra.local.gateway import App, Receive, Scope, Send
 from infra.local.loopback import read_body, refusal, send_response
 from infra.local.outcome import Outcome
 from infra.local.step_functions import AwsError, StepFunctions
-from isthmus.failure import Failure, Malformed, NotFound, Unauthenticated
+from isthmus.failure import Failure, Limited, Malformed, NotFound, Unauthenticated
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/")
+_LAMBDA_ERRORS: Mapping[type[Failure], bytes] = {
+    NotFound: b"ResourceNotFoundException",
+    Malformed: b"InvalidRequestContentException",
+    Limited: b"TooManyRequestsException",
+    Unauthenticated: b"UnrecognizedClientException",
+}
 _AWS_JSON = (b"content-type", b"application/x-amz-json-1.0")
 
 
@@ -32,7 +39,9 @@ class Controls:
 
     token: str = field(repr=False)
     step_functions: StepFunctions
+    event_bus: EventBus
     invoke: Callable[[str, bytes], Awaitable[Outcome]]
+    start: Callable[[str, bytes], str]
     functions: Mapping[str, str]
     status: Callable[[], Mapping[str, Any]]
     stop: Callable[[], None]
@@ -57,7 +66,8 @@ def control(controls: Controls) -> App:
             document = refused.problem("control") | {"__type": "AccessDeniedException", "message": refused.detail}
             media_type = _AWS_JSON if target else (b"content-type", b"application/problem+json")
             challenge = [(b"www-authenticate", b"Bearer")] if refused.status == 401 else []
-            answer = HttpResponse(refused.status, [media_type, *challenge], orjson.dumps(document))
+            name = (b"x-amzn-errortype", _LAMBDA_ERRORS.get(type(refused), b"ServiceException"))
+            answer = HttpResponse(refused.status, [media_type, name, *challenge], orjson.dumps(document))
         await send_response(send, answer)
 
     return app
@@ -80,7 +90,7 @@ def _authenticate(headers: Mapping[bytes, bytes], token: str) -> None:
 
 async def _aws(controls: Controls, target: str, body: bytes) -> HttpResponse:
     service, _, action = target.partition(".")
-    if service != "AWSStepFunctions":
+    if service not in ("AWSStepFunctions", "AWSEvents"):
         raise AwsError("UnknownOperationException", f"{service} is not part of the runtime on one machine.")
     try:
         parameters = orjson.loads(body or b"{}")
@@ -88,7 +98,10 @@ async def _aws(controls: Controls, target: str, body: bytes) -> HttpResponse:
         raise AwsError("SerializationException", "The body is not JSON.") from error
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The body is not a JSON object.")
-    result = await controls.step_functions.act(action, parameters)
+    if service == "AWSEvents":
+        result: Mapping[str, Any] = controls.event_bus.act(action, parameters)
+    else:
+        result = await controls.step_functions.act(action, parameters)
     return HttpResponse(200, [_AWS_JSON], orjson.dumps(result))
 
 
@@ -99,12 +112,21 @@ async def _own(controls: Controls, scope: Scope, body: bytes) -> HttpResponse:
         case ("POST", ["stop"]):
             controls.stop()
             return _json(b"{}")
-        case ("POST", ["invoke", name] | ["2015-03-31", "functions", name, "invocations"]):
-            return await _invoke(controls, name.rpartition(":")[2], body)
+        case ("POST", ["invoke", name]):
+            return await _invoke(controls, name, body, waits=True)
+        case ("POST", ["2015-03-31", "functions", name, "invocations"]):
+            kind = dict(scope["headers"]).get(b"x-amz-invocation-type", b"RequestResponse")
+            return await _invoke(controls, _unqualified(name), body, waits=kind != b"Event")
     raise NotFound("The control API has no such route.", next_step="Use GET /status, POST /invoke/<function> or /stop.")
 
 
-async def _invoke(controls: Controls, name: str, body: bytes) -> HttpResponse:
+def _unqualified(name: str) -> str:
+    """A function's name from its name, its ARN, or one of them with a version."""
+    parts = name.split(":")
+    return parts[6] if parts[0] == "arn" and len(parts) > 6 else parts[0]
+
+
+async def _invoke(controls: Controls, name: str, body: bytes, *, waits: bool) -> HttpResponse:
     """Lambda's Invoke: an error of the function is an answer with a header that says so."""
     function = controls.functions.get(name)
     if function is None:
@@ -113,6 +135,8 @@ async def _invoke(controls: Controls, name: str, body: bytes) -> HttpResponse:
         orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:
         raise Malformed("The payload is not JSON.", next_step="Send a JSON document.") from error
+    if not waits:
+        return HttpResponse(202, [(b"x-amzn-requestid", controls.start(function, body or b"{}").encode())], b"")
     outcome = await controls.invoke(function, body or b"{}")
     answer = _json(outcome.payload)
     if outcome.error is not None:

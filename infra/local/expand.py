@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.local.intrinsics import REGION, Scope, TemplateError, arn, holds, physical_name, resolve
 
-DEFAULT_TIMEOUT_S, DEFAULT_MEMORY_MB = 3, 128
+DEFAULT_TIMEOUT_S, DEFAULT_MEMORY_MB, DEFAULT_RETRIES = 3, 128, 2
 _INTEGRATED = re.compile(r"/functions/arn:[^/]*:function:([^/:]+)(?::[^/]+)?/invocations$")
 _NO_AUTHORIZER = "NONE"
 _SUBSTITUTED = re.compile(r"\$\{(\w+)\}")
@@ -23,7 +23,7 @@ _SUBSTITUTED = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function."""
+    """One Lambda function; how often a failed event is repeated, and which function is told when that was in vain."""
 
     id: str
     name: str
@@ -33,6 +33,8 @@ class Function:
     memory_mb: int
     environment: Mapping[str, str]
     concurrency: int | None
+    retries: int = DEFAULT_RETRIES
+    on_failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def _live(scope: Scope, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _functions(scope: Scope) -> Iterator[Function]:
+    handling = {str(one["FunctionName"]): one for _, one in _live(scope, "AWS::Lambda::EventInvokeConfig")}
     for logical_id, properties in _live(scope, "AWS::Lambda::Function"):
         variables = properties.get("Environment", {}).get("Variables", {})
         environment = {name: str(value) for name, value in variables.items()}
@@ -202,15 +205,20 @@ def _functions(scope: Scope) -> Iterator[Function]:
             environment |= {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
             environment |= {"AWS_LAMBDA_LOG_LEVEL": logging.get("ApplicationLogLevel", "INFO")}
         reserved = properties.get("ReservedConcurrentExecutions")
+        name = physical_name(logical_id, scope)
+        on_events = handling.get(name, {})
+        told = on_events.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         yield Function(
             id=logical_id,
-            name=physical_name(logical_id, scope),
+            name=name,
             arn=arn(logical_id, scope),
             handler=str(properties["Handler"]),
             timeout_s=float(properties.get("Timeout", DEFAULT_TIMEOUT_S)),
             memory_mb=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
             environment=environment,
             concurrency=None if reserved is None else int(reserved),
+            retries=int(on_events.get("MaximumRetryAttempts", DEFAULT_RETRIES)),
+            on_failure=str(told).split(":")[6] if told else None,
         )
 
 

@@ -57,6 +57,11 @@ class Home:
         return self.path / "executions.sqlite"
 
     @property
+    def events(self) -> Path:
+        """What was published on the event bus."""
+        return self.path / "events.jsonl"
+
+    @property
     def schedules(self) -> Path:
         """What is due when."""
         return self.path / "schedules.sqlite"

@@ -21,17 +21,20 @@ from typing import Any
 
 import uvicorn
 
+from infra.local.asynchronous import PAUSES_S, Asynchronous
 from infra.local.bitcoind import RegtestNode, start_regtest
 from infra.local.control import Controls, control
 from infra.local.environment import NODE_FILES, NODE_VARIABLES, Surroundings, local_environment
+from infra.local.event_bus import EventBus
 from infra.local.events import scheduled
-from infra.local.expand import Machine, Schedule, Stack, from_json
-from infra.local.forks import python_path
+from infra.local.expand import Machine, Schedule, Stack
+from infra.local.expanding import expanded
 from infra.local.gateway import App, Receive, Scope, Send, gateway
 from infra.local.home import ROOT, Address, Home, held, home_of, publish, withdraw
 from infra.local.host import Host, Limits
 from infra.local.identity import owner
 from infra.local.intrinsics import TemplateError
+from infra.local.logs import BoundedLog
 from infra.local.schedules import Run, Scheduler
 from infra.local.states.engine import Engine
 from infra.local.states.errors import TaskError
@@ -66,6 +69,7 @@ class Settings:
     node: Mapping[str, str] | None = field(default=None)
     regtest: bool = True
     limits: Limits = field(default_factory=Limits)
+    pauses_s: tuple[float, ...] = PAUSES_S
     preload: tuple[str, ...] = PRELOADED
     later: tuple[str, ...] = PRELOADED_LATER
 
@@ -87,6 +91,7 @@ class _Running:
     stack: Stack
     host: Host
     engine: Engine
+    asynchronous: Asynchronous
     node: Mapping[str, str]
     started: float = field(default_factory=time.time)
     scheduler: Scheduler | None = None
@@ -113,7 +118,7 @@ class _Running:
         if schedule.starts_machine:
             await self.engine.start(schedule.target, run.id, json.loads(payload))
             return None
-        outcome = await self.host.invoke(_function_of(self.stack, schedule), payload.encode())
+        outcome = await self.asynchronous.run(_function_of(self.stack, schedule), payload.encode())
         if outcome.error is not None:
             print(f"schedule {schedule.name} ended with {outcome.error}", file=sys.stderr, flush=True)
         return outcome.error
@@ -232,7 +237,7 @@ async def _start(
     did = owner(settings.home).did
     node = asyncio.create_task(_node(settings, up))
     try:
-        stack = await _expanded(settings.template)
+        stack = await expanded(settings.template)
     except TemplateError as error:
         raise Invalid(str(error), next_step="Correct the template.", code="local/template") from error
     finally:
@@ -255,7 +260,11 @@ async def _start(
 
     engine = Engine(settings.home.executions, call)
     up.push_async_callback(engine.close)
-    running = _Running(settings, stack, host, engine, variables)
+    asynchronous = Asynchronous(stack.functions, host.invoke, settings.pauses_s)
+    up.push_async_callback(asynchronous.close)
+    journal = BoundedLog(settings.home.events)
+    up.callback(journal.close)
+    running = _Running(settings, stack, host, engine, asynchronous, variables)
     for machine in stack.machines:
         engine.register(machine.name, machine.definition)
     await engine.resume()
@@ -264,26 +273,17 @@ async def _start(
     ticking = asyncio.create_task(running.scheduler.serve())
     up.push_async_callback(_cancelled, ticking)
     names = {name: one.id for one in stack.functions for name in (one.handler.rpartition(".")[2], one.name, one.id)}
-    controls = Controls(address.token, step_functions(engine, stack.machines), host.invoke, names, running.status, stop)
+    controls = Controls(
+        address.token,
+        step_functions(engine, stack.machines),
+        EventBus(journal),
+        host.invoke,
+        asynchronous.start,
+        names,
+        running.status,
+        stop,
+    )
     return _by_port(private.getsockname()[1], control(controls), gateway(stack.routes, host.invoke))
-
-
-async def _expanded(template: Path) -> Stack:
-    """The template's stack, worked out by another process.
-
-    Raises:
-        TemplateError: the template cannot be understood.
-    """
-    command = [sys.executable, "-m", "infra.local.expand", str(template)]
-    mine = {
-        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
-    }  # no profile of the user's
-    environment = mine | {"PYTHONPATH": python_path(ROOT)}
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
-    if process.returncode != 0:
-        raise TemplateError(f"{template} could not be expanded; the runtime's log says why.")
-    return from_json(printed.decode())
 
 
 def _scheduler(settings: Settings, running: _Running) -> Scheduler:
@@ -345,10 +345,10 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def settings_from(environ: Mapping[str, str], *, port: int | None = None, with_node: bool = True) -> Settings:
-    """What the command line and the environment ask for: ISTHMUS_HOME, ISTHMUS_PORT, ISTHMUS_BITCOIN_*.
+    """What the command line and the environment ask for: ISTHMUS_HOME, ISTHMUS_PORT, ISTHMUS_BITCOIN_*, ISTHMUS_RETRY_PAUSE_S.
 
     Raises:
-        Invalid: the port is none.
+        Invalid: the port or the pause is none.
     """
     given = {name: environ[name] for name in NODE_VARIABLES if environ.get(name)}
     given |= {name: str(Path(given[name]).absolute()) for name in NODE_FILES if name in given}
@@ -359,7 +359,13 @@ def settings_from(environ: Mapping[str, str], *, port: int | None = None, with_n
             next_step="Correct ISTHMUS_PORT or `--port`; 0 takes any free one.",
             code="local/port",
         )
+    pause = environ.get("ISTHMUS_RETRY_PAUSE_S") or str(PAUSES_S[0])
+    if not (pause.isascii() and pause.replace(".", "", 1).isdigit()):
+        raise Invalid(
+            "A pause is a number of seconds.", next_step="Correct ISTHMUS_RETRY_PAUSE_S.", code="local/retry-pause"
+        )
     return Settings(
+        pauses_s=(float(pause), 2 * float(pause)),
         home=home_of(environ),
         port=int(asked),
         node=given if "ISTHMUS_BITCOIN_URL" in given else None,

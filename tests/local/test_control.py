@@ -17,8 +17,10 @@ from infra.local import outcome
 from infra.local.client import Answer, send
 from infra.local.client import control as ask_control
 from infra.local.control import Controls, control
+from infra.local.event_bus import EventBus
 from infra.local.expand import Machine
 from infra.local.home import Address
+from infra.local.logs import BoundedLog
 from infra.local.outcome import Outcome
 from infra.local.runtime import _listener, _url
 from infra.local.states.engine import Engine
@@ -37,6 +39,7 @@ class World:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.stopped = threading.Event()
+        self.started: list[tuple[str, bytes]] = []
 
     async def task(self, name: str, payload: Any, timeout_s: float | None) -> Any:
         if payload.get("wait"):
@@ -44,6 +47,10 @@ class World:
         if payload.get("fail"):
             raise TaskError("LookupError", '{"errorMessage": "no such block"}')
         return {"doubled": payload.get("number", 0) * 2}
+
+    def start(self, function: str, payload: bytes) -> str:
+        self.started.append((function, payload))
+        return "invocation-1"
 
     async def invoke(self, function: str, payload: bytes) -> Outcome:
         if payload == b'"fail"':
@@ -63,10 +70,13 @@ def served(journal: Path) -> Iterator[tuple[World, Address]]:
         engine = Engine(journal, world.task)
         machine = Machine("isthmus-double", ARN, DEFINITION)
         engine.register(machine.name, machine.definition)
+        journal_of_events = found["events"] = BoundedLog(journal.with_name("events.jsonl"))
         controls = Controls(
             TOKEN,
             step_functions(engine, [machine]),
+            EventBus(journal_of_events),
             world.invoke,
+            world.start,
             {"get_block": "GetBlock"},
             lambda: {"pid": 1},
             world.stopped.set,
@@ -78,6 +88,7 @@ def served(journal: Path) -> Iterator[tuple[World, Address]]:
         ready.set()
         await found["server"].serve(sockets=[listener])
         await engine.close()
+        journal_of_events.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
