@@ -49,7 +49,8 @@ def measure(area: str, mutmut: str, jobs: int) -> float:
     killed = sum(counted[status] for status in NOTICED)
     missed = [name for name, status in found.items() if status not in NOTICED]
     (HOME / f"{area}.diff").write_text("\n".join(output([mutmut, "show", name], tree) for name in missed))
-    print(f"mutation_{area} {killed} of {len(found)} ({100 * killed / len(found):.1f} %)", flush=True)
+    timed = f"{counted['timeout']} by a test that never ended"
+    print(f"mutation_{area} {killed} of {len(found)} ({100 * killed / len(found):.1f} %, {timed})", flush=True)
     return killed / len(found)
 
 
@@ -67,7 +68,8 @@ def plant(area: str) -> Path:
         "also_copy": ["functions", "infra"],
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
         "pytest_add_cli_args_test_selection": tests,
-        "timeout_multiplier": 3,
+        "timeout_constant": 6,
+        "timeout_multiplier": 2,
     }
     own = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     (tree / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + f"\n[tool.mutmut]\n{own}")
