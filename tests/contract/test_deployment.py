@@ -88,13 +88,8 @@ def test_the_authorizer_is_one_function_asked_for_every_request_by_this_api_only
         "authorizerResultTtlInSeconds": 0,
         "identitySource": [],
     }
-    permissions = [one for one in _of(resources, "AWS::Lambda::Permission") if one["FunctionName"] == {"Ref": function}]
-    permissions += [
-        one
-        for one in _of(resources, "AWS::Lambda::Permission")
-        if one["FunctionName"] == {"Fn::GetAtt": [function, "Arn"]}
-    ]
-    (permission,) = permissions
+    arn = {"Fn::GetAtt": [function, "Arn"]}
+    (permission,) = (one for one in _of(resources, "AWS::Lambda::Permission") if one["FunctionName"] == arn)
     assert (permission["Principal"], permission["Action"]) == ("apigateway.amazonaws.com", "lambda:InvokeFunction")
     source, names = permission["SourceArn"]["Fn::Sub"]
     assert source.endswith(":${__ApiId__}/authorizers/*")
@@ -183,7 +178,7 @@ def test_two_stacks_in_one_account_do_not_collide(resources: Resources) -> None:
         for name, one in resources.items()
         for key in named
         if key in one["Properties"] and "AWS::StackName" not in json.dumps(one["Properties"][key])
-        if one["Properties"][key] not in [{"Ref": other} for other in resources]
+        if not _names_a_resource(one["Properties"][key], resources)
     ]
     assert fixed == []
 
@@ -196,6 +191,10 @@ def test_what_is_stored_outlives_the_stack_and_is_encrypted(resources: Resources
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert all(bucket["Properties"]["PublicAccessBlockConfiguration"].values())
     assert bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+
+def _names_a_resource(value: Any, resources: Resources) -> bool:
+    return value in [named for name in resources for named in ({"Ref": name}, {"Fn::GetAtt": [name, "Arn"]})]
 
 
 def _of(resources: Resources, type_: str) -> list[dict[str, Any]]:
