@@ -218,8 +218,14 @@ def _functions(scope: Scope) -> Iterator[Function]:
             environment=environment,
             concurrency=None if reserved is None else int(reserved),
             retries=int(on_events.get("MaximumRetryAttempts", DEFAULT_RETRIES)),
-            on_failure=str(told).split(":")[6] if told else None,
+            on_failure=_function_in(told),
         )
+
+
+def _function_in(destination: Any) -> str | None:
+    """The name of the function that a destination is; what goes to a queue ends here, where there is none."""
+    parts = str(destination).split(":")
+    return parts[6] if parts[2:3] == ["lambda"] else None
 
 
 def _routes(scope: Scope, names: Mapping[str, str]) -> Iterator[Route]:
