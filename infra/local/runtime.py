@@ -345,7 +345,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def settings_from(environ: Mapping[str, str], *, port: int | None = None, with_node: bool = True) -> Settings:
-    """What the command line and the environment ask for: ISTHMUS_HOME, ISTHMUS_PORT, ISTHMUS_BITCOIN_*, ISTHMUS_RETRY_PAUSE_S.
+    """What the command line and the environment ask for; a failed event's third attempt waits twice the pause.
 
     Raises:
         Invalid: the port or the pause is none.

@@ -19,7 +19,7 @@ from isthmus.access.caller import ANONYMOUS, Caller, from_context
 from isthmus.access.policy import Action, decide
 from isthmus.access.refusal import from_refusal
 from isthmus.failure import Defect, Failure, Forbidden
-from isthmus.faults import reports
+from isthmus.faults import metrics, reports
 from isthmus.faults.fingerprint import fingerprint
 from isthmus.fields import Request, Response
 from isthmus.ports import COSTS, Clock
@@ -153,6 +153,7 @@ class Operation:
             failure.group = fingerprint(f"{self.domain}.{self.name}", failure)
         respond.log(self, channel, instance, time.perf_counter_ns() - started, failure)
         if failure is not None:
+            metrics.failed(self.domain, failure)
             reports.report(f"{self.domain}.{self.name}", channel.value, instance, failure)
             return respond.refuse(channel, failure, instance)
         return respond.answer(channel, self.status, response, instance)

@@ -46,7 +46,7 @@ def analyze(table: Table, now_ms: int) -> Analysis:
         if now == group.status:
             continue
         with suppress(Conflict):
-            save(table, replace(group, status=now))
+            save(table, replace(group, status=now, changed_ms=now_ms))
             if now == "escalating":
                 escalated.append(group.group)
                 logger().error("escalating", group=group.group, operation=group.operation, kind=group.kind)

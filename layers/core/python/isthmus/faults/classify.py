@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from isthmus import log
 from isthmus.failure import Defect, Failure, Severity, Unknown
+from isthmus.faults import metrics
 from isthmus.faults.codes.aws import AWS
 from isthmus.faults.codes.bolt4 import BOLT4
 from isthmus.faults.codes.core_lightning import CORE_LIGHTNING
@@ -56,6 +57,7 @@ def classify(system: str, code: Code, effect: Effect) -> Verdict:
     if meaning is None:
         shown = code if isinstance(code, int) or _PLAIN.fullmatch(code) else "unreadable"
         log.logger().warning("unmapped", upstream={"system": system, "code": shown}, effect=effect.value, unmapped=1)
+        metrics.unmapped(system)
         kind: type[Failure] = Unknown if effect is Effect.SPEND else Defect
         return Verdict(kind, kind.severity)
     kind = meaning.spending if meaning.spending and effect is Effect.SPEND else meaning.kind

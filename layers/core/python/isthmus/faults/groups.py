@@ -31,7 +31,10 @@ _SAMPLE = ("at_ms", "instance", "channel", "code", "detail", "release")
 
 @dataclass(frozen=True)
 class Group:
-    """One group; times in milliseconds since the epoch, `hours` maps hours since the epoch to counts."""
+    """One group; times in milliseconds since the epoch, `hours` maps hours since the epoch to counts.
+
+    `changed_ms` is when the status changed last, and `told_ms` which of these changes was published last.
+    """
 
     group: str
     operation: str
@@ -48,6 +51,8 @@ class Group:
     status: Status = "new"
     resolved_ms: int = 0
     muted_until_ms: int = 0
+    changed_ms: int = 0
+    told_ms: int = 0
     version: int = 0
 
     @property
@@ -68,7 +73,7 @@ def dict_of(hours: Iterable[tuple[int, int]]) -> dict[str, int]:
 
 def group_of(item: Item) -> Group:
     """The group that an item holds."""
-    known = {field.name: item[field.name] for field in fields(Group)}
+    known = {field.name: item[field.name] for field in fields(Group) if field.name in item}
     hours = tuple(sorted((int(hour), int(count)) for hour, count in item["hours"].items()))
     return Group(**known | {"hours": hours, "samples": tuple(item["samples"]), "releases": tuple(item["releases"])})
 
@@ -79,7 +84,13 @@ def fold(group: Group | None, reports: Iterable[Item]) -> Group:
         at_ms, count = int(report["at_ms"]), int(report["count"])
         if group is None:
             named = {name: report[name] for name in ("group", "operation", "kind", "severity", "system")}
-            group = Group(**named, upstream_code=report["upstream_code"], first_seen_ms=at_ms, last_seen_ms=at_ms)
+            group = Group(
+                **named,
+                upstream_code=report["upstream_code"],
+                first_seen_ms=at_ms,
+                last_seen_ms=at_ms,
+                changed_ms=at_ms,
+            )
         counts = dict(group.hours)
         counts[at_ms // HOUR_MS] = counts.get(at_ms // HOUR_MS, 0) + count
         newest = max(counts)

@@ -1,9 +1,10 @@
 """What the operations on groups of failures are asked and answer."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
+from isthmus.faults import breaker, letters
 from isthmus.faults.groups import Group, Status
 from isthmus.fields import Request, Response
 
@@ -65,3 +66,48 @@ class GroupDetails(GroupView):
 def view(group: Group, status: Status) -> GroupView:
     """A group as lists show it."""
     return GroupView.model_validate(group).model_copy(update={"status": status})
+
+
+LetterId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="the letter's id")]
+
+
+class OfLetter(Request):
+    """One letter."""
+
+    letter_id: LetterId
+
+
+class LetterView(Response):
+    """An event on which a function failed for good."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    letter_id: LetterId
+    state: letters.State
+    function: str
+    event: str = Field(description="what the function was given, as JSON; empty if it was too large to keep")
+    error: str = Field(description="the type of the last error")
+    reason: str = Field(description="why it was given up: RetriesExhausted or EventAgeExceeded")
+    attempts: int = Field(description="how often the function was invoked with it")
+    failures: int = Field(description="how often all attempts were in vain")
+    first_ms: TimeMs
+    last_ms: TimeMs
+    redriven_ms: TimeMs
+    discarded: str = Field(description="why it is not repeated, if somebody decided so")
+
+
+class BreakerView(Response):
+    """Whether a neighbour is asked; for `spend:<domain>`, whether the domain may spend."""
+
+    neighbour: str
+    state: breaker.State
+    outages: int = Field(description="in a row, while it is closed")
+    since_ms: TimeMs = Field(description="when the first of them was, or when it opened")
+    until_ms: TimeMs = Field(description="when the next request may find out whether the neighbour is back")
+    pause_ms: int
+
+    @classmethod
+    def of(cls, name: str, one: breaker.Breaker) -> Self:
+        """A breaker as lists show it."""
+        shown = {field: getattr(one, field) for field in ("state", "outages", "since_ms", "until_ms", "pause_ms")}
+        return cls(neighbour=name, **shown)
