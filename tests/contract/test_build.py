@@ -51,6 +51,12 @@ def test_a_function_and_its_layers_fit_into_lambda(built: Path, template: dict[s
         assert sum(sizes.values()) < LAMBDA_LIMIT_BYTES, sizes
 
 
+def test_all_layers_together_leave_room_in_lambda_so_that_any_operation_may_use_any_port(built: Path) -> None:
+    sizes = {layer.name: sum(path.stat().st_size for path in _files(layer)) for layer in built.glob("*Layer")}
+    assert set(sizes) == {"BaseLayer", "CoreLayer", "DataLayer"}
+    assert sum(sizes.values()) < LAMBDA_LIMIT_BYTES, sizes
+
+
 def test_the_core_layer_holds_the_library_and_its_openapi_document(built: Path, root: Path) -> None:
     assert [entry.name for entry in (built / "CoreLayer/python").iterdir()] == ["isthmus"]
     for source in (root / "layers/core/python/isthmus").rglob("*.py"):
