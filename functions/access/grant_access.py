@@ -6,8 +6,8 @@ from pydantic import Field
 
 from isthmus.access import actions, principals, scopes
 from isthmus.access.principals import MAX_HOUR_COUNT, Principal
-from isthmus.access.views import PrincipalView, view
-from isthmus.failure import Conflict, FieldError, Forbidden, Invalid, Unavailable
+from isthmus.access.views import PrincipalView, Scopes, view
+from isthmus.failure import Conflict, Forbidden, Unavailable
 from isthmus.fields import Did, Msat, Request, TenantName
 from isthmus.operation import Effect, operation
 from isthmus.ports import Caller, Clock, Deployment, Table
@@ -19,11 +19,8 @@ class GrantAccess(Request):
     did: Did
     role: Literal["owner", "operator", "auditor", "client"] = Field(description="what the policies go by")
     tenant: TenantName | None = Field(default=None, description="whose things it may see; without it: the caller's own")
-    scopes: tuple[str, ...] | None = Field(
-        default=None,
-        max_length=scopes.MAX_SCOPES,
-        strict=False,
-        description="`<domain>:<effect>` or `*`; without it: what is usual for the role",
+    scopes: Scopes | None = Field(
+        default=None, description="`<domain>:<effect>` or `*`; without it: what is usual for the role"
     )
     max_msat: Msat = Field(default=0, description="the most that one request may spend, in millisatoshi")
     day_msat: Msat = Field(default=0, description="the most that all requests of a day may spend, in millisatoshi")
@@ -45,7 +42,7 @@ def grant_access(
         did=request.did,
         role=request.role,
         tenant=request.tenant or caller.tenant,
-        scopes=_existing(request.scopes) if request.scopes is not None else scopes.DEFAULTS[request.role],
+        scopes=actions.existing(request.scopes) if request.scopes is not None else scopes.DEFAULTS[request.role],
         max_msat=request.max_msat,
         day_msat=request.day_msat,
         hour_count=request.hour_count,
@@ -53,17 +50,3 @@ def grant_access(
         created_by=caller.id,
     )
     return view(principals.grant(table, deployment.owner, given, caller))
-
-
-def _existing(asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The scopes in order; a misspelt one would never let anybody do anything."""
-    known = actions.scopes() | {scopes.EVERYTHING}
-    if refused := tuple(
-        FieldError(f"/scopes/{index}", "there is no such scope") for index, one in enumerate(asked) if one not in known
-    ):
-        raise Invalid(
-            f"{len(refused)} scope(s) do not exist.",
-            next_step="Name scopes as `<domain>:<effect>` of operations that there are, such as `bitcoin:read`.",
-            errors=refused,
-        )
-    return tuple(sorted(set(asked)))

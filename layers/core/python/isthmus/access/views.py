@@ -1,9 +1,22 @@
-"""What the operations on access answer."""
+"""What the operations on access are asked and answer."""
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from isthmus.access.principals import Principal
+from isthmus.access.scopes import MAX_SCOPES
 from isthmus.fields import Did, Msat, Response, TenantName
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Scopes = Annotated[
+    tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=MAX_SCOPES), BeforeValidator(_tuple)
+]
+"""Scopes as JSON has them: requests are read strictly, and a strict tuple is no array."""
 
 
 class PrincipalView(Response):
