@@ -61,6 +61,15 @@ class Signer:
                 return answer
         return self._sent(self._fresh_token(), method, path, body, headers, timeout_s)
 
+    def token(self) -> str:
+        """The kept access token, or a fresh one.
+
+        Raises:
+            Unavailable: nobody answered in time.
+            Unauthenticated: the system gives this identity no token.
+        """
+        return self._kept_token() or self._fresh_token()
+
     def _sent(
         self,
         token: str,

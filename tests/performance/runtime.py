@@ -1,4 +1,4 @@
-"""A call over local HTTP: gateway, worker process, operation, and a real node behind it."""
+"""A call over local HTTP: gateway, authorizer, worker process, operation, and a real node behind it."""
 
 import json
 import os
@@ -11,6 +11,10 @@ from pathlib import Path
 from statistics import median
 
 from infra.local.bitcoind import start_regtest
+from infra.local.home import Home
+from infra.local.identity import load
+from infra.local.signing import Signer
+from isthmus.access import proving
 
 ROOT = Path(__file__).parents[2]
 CALLS = 500
@@ -32,20 +36,24 @@ def measure() -> dict[str, tuple[float, str]]:
         command = [sys.executable, "-m", "infra.local.cli"]
         subprocess.run([*command, "up", "--port", "0"], env=environment, cwd=ROOT, check=True, capture_output=True)
         try:
-            address = json.loads((home / "runtime.json").read_text())["url"].removeprefix("http://")
-            return {name: (round(p50(address, path), 2), "ms") for name, path in PATHS.items()}
+            url = json.loads((home / "runtime.json").read_text())["url"]
+            signer = Signer(url, load(Home(home).owner), Home(home).token)
+            return {name: (round(p50(signer, path), 2), "ms") for name, path in PATHS.items()}
         finally:
             subprocess.run([*command, "down"], env=environment, cwd=ROOT, check=True, capture_output=True)
             node.kill()
 
 
-def p50(address: str, path: str) -> float:
-    """The median milliseconds of a GET."""
-    connection = HTTPConnection(address)
+def p50(signer: Signer, path: str) -> float:
+    """The median milliseconds of a GET with an access token and a DPoP proof of its own, its making included."""
+    connection = HTTPConnection(signer.url.removeprefix("http://"))
+    token = signer.token()
     taken = []
     for _ in range(WARM_UP + CALLS):
         started = time.perf_counter()
-        connection.request("GET", path)
+        url, now_s = signer.url + path.partition("?")[0], int(time.time())
+        proof = proving.dpop(signer.identity, "GET", url, now_s, token)
+        connection.request("GET", path, headers={"authorization": f"DPoP {token}", "dpop": proof})
         response = connection.getresponse()
         body = response.read()
         taken.append((time.perf_counter() - started) * 1000)

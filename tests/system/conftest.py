@@ -7,15 +7,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.local import client
 from infra.local.bitcoind import RegtestNode
+from infra.local.home import Home
+from infra.local.identity import load
+from infra.local.signing import Signer
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,16 +62,27 @@ class System:
         """End the runtime's process as a power cut would; its workers notice by themselves."""
         os.kill(json.loads((self.home / "runtime.json").read_text())["pid"], signal.SIGKILL)
 
-    def send(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, named)
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
-        finally:
-            connection.close()
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def signer(self) -> Signer:
+        """The owner's requests."""
+        home = Home(self.home)
+        return Signer(self.url, load(home.owner), home.token)
+
+    def send(
+        self, method: str, path: str, body: bytes | str | None = None, *, signed: bool = True, **headers: str
+    ) -> Answer:
+        """Send a request, as the owner or with no other proof than the headers."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = body.encode() if isinstance(body, str) else body
+        if signed:
+            answer = self.signer.send(method, path, body=sent, headers=named)
+        else:
+            answer = client.send(self.url, method, path, body=sent, headers=named)
+        return Answer(answer.status, answer.headers, answer.body)
 
     def get(self, path: str) -> Any:
         answer = self.send("GET", path)
@@ -85,13 +99,12 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture
-def system_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
-    """Start a system in front of a node: `system_on(node)`, or of none that answers: `system_on(None)`."""
+@contextmanager
+def starting(folders: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
     started: list[System] = []
 
     def start(node: RegtestNode | None, **environment: str) -> System:
-        home = tmp_path_factory.mktemp("home")
+        home = folders.mktemp("home")
         url = node.url if node else f"http://user:password@127.0.0.1:{free_port()}"
         cookie = {"ISTHMUS_BITCOIN_COOKIE": str(node.cookie)} if node else {}
         system = System(home, {"ISTHMUS_HOME": str(home), "ISTHMUS_BITCOIN_URL": url} | cookie | environment)
@@ -99,10 +112,26 @@ def system_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         system.up()
         return system
 
-    yield start
-    for system in started:
-        with suppress(subprocess.TimeoutExpired):
-            system.isthmus("down", check=False)
+    try:
+        yield start
+    finally:
+        for system in started:
+            with suppress(subprocess.TimeoutExpired):
+                system.isthmus("down", check=False)
+
+
+@pytest.fixture
+def system_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
+    """Start a system in front of a node: `system_on(node)`, or of none that answers: `system_on(None)`."""
+    with starting(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One system for the tests of a module, in front of no node."""
+    with starting(tmp_path_factory) as start:
+        yield start(None)
 
 
 @pytest.fixture(scope="session")
