@@ -25,13 +25,15 @@ def happen(faulty: SqliteTable) -> Happen:
     """Let a failure happen: `happen(at_ms, group="v1:aa", count=1, release="0.1.0")`."""
     known: list[int] = []
 
-    def put(at_ms: int, group: str = "v1:" + "a" * 64, count: int = 1, release: str = "0.1.0") -> None:
+    def put(
+        at_ms: int, group: str = "v1:" + "a" * 64, count: int = 1, release: str = "0.1.0", severity: str = "warning"
+    ) -> None:
         known.append(at_ms)
         item = {
             "group": group,
             "operation": "bitcoin.get_block",
             "kind": "unavailable",
-            "severity": "warning",
+            "severity": severity,
             "code": "bitcoin/timeout",
             "system": "bitcoin",
             "upstream_code": "",
