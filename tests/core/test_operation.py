@@ -128,6 +128,72 @@ def test_without_a_checked_identity_nobody_gets_in() -> None:
     assert "www-authenticate" in answer["headers"]
 
 
+@pytest.mark.parametrize("spelled", ["5.0", "1_000", "+5", " 5", "5 ", "05", "-0", "\u0665", "5e0", "0x5", "", "5,6"])
+def test_a_number_in_the_query_string_is_spelled_in_digits_only(spelled: str) -> None:
+    answer = declared()(http(spelled), CONTEXT)
+
+    assert answer["statusCode"] == 422
+    assert [error["pointer"] for error in json.loads(answer["body"])["errors"]] == ["/number"]
+
+
+class Choose(Request):
+    group: str = ""
+    loud: bool = False
+
+
+class Chosen(Response):
+    group: str
+    loud: bool
+
+
+def choose(request: Choose) -> Chosen:
+    """Choose."""
+    return Chosen(group=request.group, loud=request.loud)
+
+
+choose.__module__ = "functions.test.choose"
+
+
+def chosen(method: str, query: dict[str, str], body: str | None = None, group: str | None = None) -> Any:
+    path = "/v1/choose/{group}" if group else "/v1/choose"
+    event = {
+        "headers": {"content-type": "application/json"},
+        "queryStringParameters": query,
+        "body": body,
+        "pathParameters": {"group": group} if group else {},
+        "requestContext": {"requestId": "r", "http": {"method": method, "path": path}, "authorizer": OWNER},
+    }
+    return operation(f"{method} {path}", effect=Effect.READ)(choose)(event, CONTEXT)
+
+
+@pytest.mark.parametrize("spelled", ["yes", "on", "1", "True", "TRUE", "t", "n"])
+def test_a_truth_value_in_the_query_string_is_spelled_true_or_false(spelled: str) -> None:
+    assert chosen("GET", {"loud": "true"})["statusCode"] == 200
+    assert chosen("GET", {"loud": "false"})["statusCode"] == 200
+    assert chosen("GET", {"loud": spelled})["statusCode"] == 422
+
+
+@pytest.mark.parametrize(("method", "query", "body"), [("GET", {"group": "b"}, None), ("POST", {}, '{"group": "b"}')])
+def test_what_stands_in_the_path_stands_nowhere_else(method: str, query: dict[str, str], body: str | None) -> None:
+    assert json.loads(chosen(method, {}, None, group="a")["body"])["group"] == "a"
+    assert chosen(method, query, body, group="a")["statusCode"] == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (r'"\ud83d\ude00"', 200),
+        (r'"\ud83d"', 400),
+        (r'"\udc00"', 400),
+        (r'"\ude00\ud83d"', 400),
+        (r'"a", "\ud83d": 1', 400),
+        (r'"\u0000"', 200),
+    ],
+)
+def test_a_body_with_half_a_character_cannot_be_read(text: str, status: int) -> None:
+    assert chosen("POST", {}, f'{{"group": {text}}}')["statusCode"] == status
+
+
 def test_an_operation_without_a_route_is_no_one_s_over_https() -> None:
     assert declared(route=None)(http(), CONTEXT)["statusCode"] == 403
 

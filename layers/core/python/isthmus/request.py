@@ -81,13 +81,13 @@ def parse(model: type[R], path: str | None, channel: Channel, event: Mapping[str
     if event["requestContext"]["http"]["method"] in ("GET", "DELETE"):
         if event.get("body"):
             raise Malformed("A GET request carries no body.", next_step="Send the fields in the query string.")
-        return _validated(model, _beside(in_query, in_headers) | in_path, strings=True)
+        return _as_json(_validated(model, _beside(in_query, in_headers, in_path), strings=True), in_query | in_path)
     if in_query:
         raise Malformed("This route takes no query string.", next_step="Send the fields in the JSON body.")
     body = _json(event)
     if not isinstance(body, dict):
         raise Malformed("The body is not a JSON object.", next_step="Send an object with the request's fields.")
-    return _validated(model, _beside(body, in_headers) | in_path, strings=False)
+    return _validated(model, _beside(body, in_headers, in_path), strings=False)
 
 
 def _check_digest(event: Mapping[str, Any]) -> None:
@@ -125,15 +125,36 @@ def _header_names(model: type[Request]) -> dict[str, str]:
     }
 
 
-def _beside(fields: Mapping[str, Any], in_headers: Mapping[str, str | None]) -> dict[str, Any]:
-    """The fields, and those from headers.
+def _beside(
+    fields: Mapping[str, Any], in_headers: Mapping[str, str | None], in_path: Mapping[str, str]
+) -> dict[str, Any]:
+    """The fields, and those from headers and from the path.
 
     Raises:
-        Malformed: a field stands where only its header may.
+        Malformed: a field stands where only its header or the path may say it.
     """
     if fields.keys() & in_headers.keys():
         raise Malformed("A field of the request belongs into a header.", next_step="Send it as a header only.")
-    return {**fields, **{name: value for name, value in in_headers.items() if value is not None}}
+    if fields.keys() & in_path.keys():
+        raise Malformed("A field of the request stands in its path already.", next_step="Leave it out elsewhere.")
+    return {**fields, **{name: value for name, value in in_headers.items() if value is not None}, **in_path}
+
+
+def _as_json(request: R, given: Mapping[str, str]) -> R:
+    """The request, if each number and truth value in its query string and path is spelled as JSON spells it.
+
+    Raises:
+        Invalid: one is not: pydantic also reads `5.0`, `1_000`, `+5` and `yes`, which no schema of ours describes.
+    """
+    read = {name: getattr(request, name) for name in given}
+    refused = tuple(
+        FieldError(f"/{name}", f"Input should be spelled {'true or false' if isinstance(value, bool) else 'in digits'}")
+        for name, value in read.items()
+        if isinstance(value, int) and json.dumps(value) != given[name]
+    )
+    if refused:
+        raise _invalid(len(refused), refused)
+    return request
 
 
 def _of_task(event: Mapping[str, Any]) -> Any:
@@ -207,11 +228,22 @@ def _json(event: Mapping[str, Any]) -> Any:
         raise Malformed("The body is not valid JSON.", next_step="Check its syntax, names and numbers.") from error
     if _deeper_than(value, MAX_DEPTH):
         raise _too_deep()
+    if "\\u" in text and not _is_text(value):
+        raise Malformed("The body has half a character.", next_step="Send no surrogate without its other half.")
     return value
 
 
 def _too_deep() -> TooLarge:
     return TooLarge(f"The body is nested deeper than {MAX_DEPTH}.", next_step="Send a flatter document.")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether every string is made of characters: JSON can also spell the halves of a UTF-16 pair (RFC 8259, 8.2)."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -248,11 +280,15 @@ def _validated(model: type[R], fields: Mapping[str, Any], *, strings: bool) -> R
             FieldError("/" + "/".join(_escaped(part) for part in one["loc"]), one["msg"])
             for one in refused[:MAX_FIELD_ERRORS]
         )
-        raise Invalid(
-            f"{len(refused)} field(s) of the request were refused.",
-            next_step="Correct the fields listed in `errors`.",
-            errors=shown,
-        ) from error
+        raise _invalid(len(refused), shown) from error
+
+
+def _invalid(refused: int, shown: tuple[FieldError, ...]) -> Invalid:
+    return Invalid(
+        f"{refused} field(s) of the request were refused.",
+        next_step="Correct the fields listed in `errors`.",
+        errors=shown,
+    )
 
 
 def _escaped(part: int | str) -> str:
