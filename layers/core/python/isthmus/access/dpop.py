@@ -43,8 +43,9 @@ def verify(text: str, method: str, url: str, now_s: int, access_token: str | Non
     check_fresh("proof", issued_s, now_s)
     if found.claims.get("htm") != method:
         raise unproven("proof-mismatch", "The proof's htm is not the request's method.")
-    target = found.text("htu", MAX_URL_CHARS)
-    if "?" in target or "#" in target or _target(target) != _target(url):
+    claimed = found.text("htu", MAX_URL_CHARS)
+    target = None if "?" in claimed or "#" in claimed else _target(claimed)
+    if target is None or target != _target(url):
         raise unproven("proof-mismatch", "The proof's htu is not the request's URL without its query.")
     if access_token is not None and not _is_hash(found.claims.get("ath"), access_token):
         raise unproven("proof-mismatch", "The proof's ath is not the hash of the access token.")
