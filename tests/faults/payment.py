@@ -32,11 +32,24 @@ CLIENT_TRIES = 3
 
 @dataclass(frozen=True)
 class Case:
-    """What else is so: how often the node refuses at first, whether the coins are spent elsewhere after the calls."""
+    """What else is so.
+
+    Args:
+        refuses: how often the node refuses the transaction at first, as for a fee that is too low at that moment.
+        elsewhere: after the client's calls the coins are spent elsewhere, if nobody has the payment by then.
+        mined: after the client's calls whatever waits is in a block.
+        locked: the wallet is locked from the client's second call on, until the client gives up.
+        late_first: what was delayed arrives before the schedule looks again, not after.
+    """
 
     refuses: int = 0
     elsewhere: bool = False
+    mined: bool = False
+    locked: bool = False
     late_first: bool = True
+
+
+CASES = (Case(), Case(late_first=False), Case(refuses=1), Case(elsewhere=True), Case(mined=True), Case(locked=True))
 
 
 @dataclass
@@ -51,13 +64,14 @@ class Trial:
     told: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
-    def client(self) -> None:
+    def client(self, case: Case) -> None:
         """Ask with the same key until something final is said."""
-        for _ in range(CLIENT_TRIES):
+        for attempt in range(CLIENT_TRIES):
+            self.node.wallet_locked = case.locked and attempt > 0
             self.now_ms += 700
             self.told.append(self._answer())
             self.watch()
-            if self.told[-1] in ("succeeded", "refused", "failed"):
+            if self.told[-1] in FINAL:
                 return
 
     def _answer(self) -> str:
@@ -98,9 +112,12 @@ def trial(
     node = ModelNode(world, {"c" * 63 + "1:0": 80_000, "c" * 63 + "2:0": 90_000}, refuses=case.refuses)
     built = engine(table, {"bitcoin": connector(node, lambda: leased(table, "bitcoin"))}, lambda: run.now_ms)
     run = Trial(world, table, node, built)
-    run.client()
+    run.client(case)
+    node.wallet_locked = False
     if case.elsewhere and not node.effects:
         node.spend_elsewhere()
+    if case.mined:
+        node.mine()
     run.reconcile()
     if case.late_first:
         world.settle_down()

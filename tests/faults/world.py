@@ -51,6 +51,8 @@ class World:
             raise Crash
         if fault == "lost":
             raise lost()
+        if fault == "wrong-shape" and kinds is NODE_READ_FAULTS:
+            return {"nonsense": True}
         if fault == "delayed":
             self.late.append(act)
             raise lost()
@@ -135,6 +137,7 @@ class ModelNode:
     chain: dict[str, dict[str, Any]] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
     serial: int = 0
+    wallet_locked: bool = False
     sent: list[str] = field(default_factory=list)
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
@@ -173,6 +176,8 @@ class ModelNode:
         return {"psbt": json.dumps(body), "fee": Decimal("0.00000300"), "changepos": 1}
 
     def walletprocesspsbt(self, psbt: str, sign: bool) -> Any:  # noqa: FBT001 - the node's signature
+        if self.wallet_locked:
+            raise codes.of_rpc("walletprocesspsbt", -13)
         return {"psbt": psbt, "complete": True}
 
     def finalizepsbt(self, psbt: str) -> Any:
@@ -202,15 +207,15 @@ class ModelNode:
 
     def gettransaction(self, txid: str) -> Any:
         if txid in self.chain or txid.startswith("c"):
-            return {"confirmations": 1}
+            return {"confirmations": 1, "txid": txid}
         if txid in self.mempool:
-            return {"confirmations": 0}
+            return {"confirmations": 0, "txid": txid}
         raise codes.of_rpc("gettransaction", -5)
 
     def getmempoolentry(self, txid: str) -> Any:
         if txid not in self.mempool:
             raise codes.of_rpc("getmempoolentry", -5)
-        return {}
+        return {"wtxid": txid, "vsize": 140}
 
     def gettxout(self, txid: str, vout: int, mempool: bool) -> Any:  # noqa: FBT001 - the node's signature
         spent = _spent(self.chain) | (_spent(self.mempool) if mempool else set())

@@ -89,9 +89,13 @@ class BitcoinPayments:
         """Whether the node has it: in its mempool, or in the chain as its wallet knows."""
         try:
             known = wallet_call(self.node, prepared.detail["wallet"], "gettransaction", prepared.identity)
-            if isinstance(known, dict) and known.get("confirmations", 0) > 0:
+            if not isinstance(known, dict) or known.get("txid") != prepared.identity:
+                raise undocumented()
+            if known["confirmations"] > 0:
                 return _succeeded(prepared)
-            self.node.call("getmempoolentry", prepared.identity)
+            waiting = self.node.call("getmempoolentry", prepared.identity)
+            if not isinstance(waiting, dict) or "wtxid" not in waiting:
+                raise undocumented()
         except NotFound:
             return self._spent_elsewhere(prepared) or Unknown("bitcoin/not-seen", seen=False)
         except Failure as failure:
