@@ -1,7 +1,5 @@
 """Payments under every schedule of up to two faults: whatever is lost, late, doubled or crashes, money moves once."""
 
-from functools import partial
-
 import pytest
 
 from tests.faults.payment import CASES, Case, Trial, trial
