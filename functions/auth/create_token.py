@@ -8,6 +8,7 @@ from isthmus.access.authentication import Known
 from isthmus.access.granting import grant
 from isthmus.access.jwt import MAX_CHARS
 from isthmus.access.tokens import LIFETIME_S
+from isthmus.failure import Unauthenticated
 from isthmus.fields import FromHeader, Request, Response
 from isthmus.operation import Effect, operation
 from isthmus.ports import Clock, Deployment, DidResolver, Table, TokenKeys, TokenSigner
@@ -48,7 +49,7 @@ class AccessToken(Response):
     scope: str
 
 
-@operation("POST /v1/auth/token", effect=Effect.CHANGE, public=True)
+@operation("POST /v1/auth/token", effect=Effect.CHANGE, errors=(Unauthenticated,), public=True)
 def create_token(
     request: CreateToken,
     table: Table,

@@ -44,14 +44,16 @@ def send(
     Raises:
         Unavailable: nobody answered in time.
     """
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout_s)
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=timeout_s)
     try:
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(
-            f"The runtime at {url} did not answer.",
+            f"The system at {url} did not answer.",
             next_step="See `isthmus status` and the end of logs/runtime.log in the home folder.",
             code="local/no-answer",
         ) from error

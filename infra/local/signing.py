@@ -5,6 +5,7 @@ follow, and it is of use only to who has the key too.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,11 +17,12 @@ from infra.local.client import TIMEOUT_S, Answer, send
 from infra.local.home import Home, find, home_of, write_private
 from infra.local.identity import chosen
 from isthmus.access import proving
-from isthmus.failure import Unauthenticated
+from isthmus.failure import Invalid, Unauthenticated
 
 TOKEN_PATH = "/v1/auth/token"  # noqa: S105 - an address
 EARLY_S = 15
 _UNAUTHENTICATED = 401
+_ADDRESS = re.compile(r"https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,10 @@ class Signer:
         )
         document: dict[str, Any] = json.loads(answer.body)
         if not answer.ok:
+            said = document.get("detail", f"It answered with status {answer.status}.")
             raise Unauthenticated(
-                f"The system gives {self.identity.did} no token. {document['detail']}",
-                next_step=document["next_step"],
+                f"The system gives {self.identity.did} no token. {said}",
+                next_step=document.get("next_step", "Look at the system: its gateway answered in its place."),
                 code="local/no-token",
             )
         token = str(document["access_token"])
@@ -120,11 +123,30 @@ class Signer:
         return token
 
 
-def signer(environ: Mapping[str, str]) -> Signer:
-    """The command line's requests to the system that runs on the home folder.
+def system(environ: Mapping[str, str]) -> str:
+    """The address to call: `ISTHMUS_URL`, else that of the system that runs on the home folder.
 
     Raises:
-        Precondition: none runs there, or the identity's file cannot be used.
+        Invalid: what is given is no address of a deployment, or would send proofs in the clear.
+        Precondition: nothing is given, and no system runs there.
+    """
+    given = environ.get("ISTHMUS_URL", "").rstrip("/").lower()
+    if not given:
+        return find(home_of(environ)).url
+    if not _ADDRESS.fullmatch(given):
+        raise Invalid(
+            "ISTHMUS_URL is no address of a deployment.",
+            next_step="Give scheme and host only, with https: the stack's output ApiUrl.",
+            code="local/url",
+        )
+    return given
+
+
+def signer(environ: Mapping[str, str]) -> Signer:
+    """The command line's requests to a system.
+
+    Raises:
+        Failure: there is no such system, or the identity's file cannot be used.
     """
     home: Home = home_of(environ)
-    return Signer(find(home).url, chosen(environ, home), home.token)
+    return Signer(system(environ), chosen(environ, home), home.token)

@@ -15,7 +15,10 @@ _DEFAULT_TIMEOUT_S = 29
 _DEFAULT_MEMORY_MB = 512
 _REPORTS, _BREAKERS = "FaultReports", "Breakers"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
-_WRITES: dict[str, tuple[str, ...]] = {"auth": ("access/*",)}
+_WRITES: dict[str, tuple[str, ...]] = {
+    "auth": ("access/*",),
+    "ledger": ("ledger/*", "journal/*", "access/budgets", "access/budgets/*"),
+}
 """Which partitions of the table a domain writes, where they are not just those that begin with its own name."""
 
 _RETRIES = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 900}

@@ -204,6 +204,10 @@ def test_a_refusal_for_want_of_a_proof_says_which_ones_are_taken(small: dict[str
     assert challenge["required"] is True
 
 
+def test_who_asks_for_a_token_in_vain_is_told_so(openapi: dict[str, Any]) -> None:
+    assert "401" in openapi["paths"]["/v1/auth/token"]["post"]["responses"]
+
+
 def test_every_operation_says_which_scope_it_asks_for(openapi: dict[str, Any]) -> None:
     said = {one["operationId"]: one["x-scope"] for path in openapi["paths"].values() for one in path.values()}
     assert said == {one.name: one.scope for one in routed(operations())}

@@ -16,8 +16,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from infra.local.client import Answer, send, show, show_problem
-from infra.local.home import ROOT, find, home_of
-from infra.local.signing import signer
+from infra.local.home import ROOT
+from infra.local.signing import signer, system
 from isthmus.failure import FieldError, Invalid, NotFound
 from isthmus.fields import FromHeader
 from isthmus.operation import Operation
@@ -102,7 +102,7 @@ def _call(operation: Operation, given: Mapping[str, str]) -> int:
         headers["content-type"] = "application/json"
         body = json.dumps(_typed(operation.request, fields)).encode()
     if operation.public:
-        answer = send(find(home_of(os.environ)).url, operation.method, path, body=body, headers=headers)
+        answer = send(system(os.environ), operation.method, path, body=body, headers=headers)
     else:
         answer = signer(os.environ).send(operation.method, path, body=body, headers=headers)
     if answer.ok:
