@@ -1,16 +1,31 @@
-"""The README's commands do what it says."""
+"""The README's commands and its client do what it says."""
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+from infra.local.forks import python_path
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 COMMANDS = [line[2:] for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-ISTHMUS = [c.removeprefix(".venv/bin/isthmus ") for c in COMMANDS if c.startswith(".venv/bin/isthmus ")]
-CURLS = [shlex.split(c)[1] for c in COMMANDS if c.startswith("curl ")]
+BEFORE_DEPLOYING = "identity new"
+ISTHMUS = [
+    words
+    for command in COMMANDS
+    if command.startswith(".venv/bin/isthmus ")
+    and not (words := command.removeprefix(".venv/bin/isthmus ")).startswith(BEFORE_DEPLOYING)
+]
+KEY = next(found[1] for command in COMMANDS if (found := re.fullmatch(r"KEY=\$\(\.venv/bin/isthmus (.*)\)", command)))
+CURLS = [command for command in COMMANDS if command.startswith("curl ")]
+CLIENTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 pytestmark = [pytest.mark.node, pytest.mark.system]
 
@@ -22,6 +37,13 @@ def analysed_system(lively_system: Any) -> Any:
     return lively_system
 
 
+@pytest.fixture(scope="module")
+def key(analysed_system: Any) -> str:
+    """The API key that the README makes."""
+    made: str = analysed_system.isthmus(*shlex.split(KEY)).stdout
+    return made.removesuffix("\n")
+
+
 @pytest.mark.parametrize("command", ISTHMUS)
 def test_a_command_of_the_readme_succeeds(analysed_system: Any, command: str) -> None:
     done = analysed_system.isthmus(*shlex.split(command))
@@ -30,14 +52,33 @@ def test_a_command_of_the_readme_succeeds(analysed_system: Any, command: str) ->
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("url", CURLS)
-def test_an_address_of_the_readme_answers(analysed_system: Any, url: str) -> None:
-    answer = analysed_system.send("GET", url.removeprefix("http://127.0.0.1:8080"))
+@pytest.mark.parametrize("command", CURLS)
+def test_a_curl_of_the_readme_answers(analysed_system: Any, key: str, command: str) -> None:
+    words = shlex.split(command.replace("$KEY", key))
+    headers = [words[place + 1].split(": ") for place, word in enumerate(words) if word == "-H"]
+    path = words[-1].removeprefix("http://127.0.0.1:8080")
 
-    assert answer.status == (422 if "height=-1" in url else 200)
+    answer = analysed_system.send("GET", path, signed=False, **{name.lower(): value for name, value in headers})
+
+    proven = bool(headers) or path == "/v1/openapi.json"
+    assert answer.status == ((422 if "height=-1" in path else 200) if proven else 401)
     assert answer.json
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_of_the_readme_proves_itself_and_gets_an_answer(analysed_system: Any, client: str) -> None:
+    environment = os.environ | analysed_system.environment | {"PYTHONPATH": python_path(ROOT)}
+    command = [sys.executable, "-c", client]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout.strip()
+        == json.loads(analysed_system.isthmus("call", "get_block", "--height", "5").stdout)["block_hash"]
+    )
 
 
 def test_the_readme_has_commands_to_try() -> None:
     assert len(ISTHMUS) >= 5
-    assert len(CURLS) >= 2
+    assert len(CURLS) >= 4
+    assert len(CLIENTS) == 1
