@@ -4,10 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.performance import collector, flow, imports, runtime
+from tests.performance import access, collector, flow, imports, runtime
 
 MEASURES = {
     "flow": flow.measure,
+    "access": access.measure,
     "imports": imports.measure,
     "runtime": runtime.measure,
     "collector": collector.measure,

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 MAX_DEPTH = 8
+MAX_OPENED = 64
+"""Objects and lists, which bounds how deep the parser may go before anybody looks."""
 
 
 def loads(data: bytes) -> Any:
@@ -12,10 +14,11 @@ def loads(data: bytes) -> Any:
     Raises:
         ValueError: not UTF-8, no JSON, a name twice, a fraction, an exponent, NaN, or nested deeper than 8.
     """
-    if data.count(b"{") + data.count(b"[") > 64:
-        raise ValueError("too many objects")  # which also bounds how deep the parser may go
-    value = json.loads(data.decode(), object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
-    if _depth(value) > MAX_DEPTH:
+    opened = data.count(b"{") + data.count(b"[")
+    if opened > MAX_OPENED:
+        raise ValueError("too many objects")
+    value = _DECODER.decode(data.decode())
+    if opened > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise ValueError("too deep")
     return value
 
@@ -34,3 +37,6 @@ def _refuse(text: str) -> Any:
 def _depth(value: Any) -> int:
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if children is None else 1 + max(map(_depth, children), default=0)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)

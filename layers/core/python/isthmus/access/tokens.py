@@ -63,7 +63,8 @@ def verify(text: str, origin: str, now_s: int, keys: TokenKeys) -> Token:
     Raises:
         Unauthenticated: it is not a token of ours, for this API, now.
     """
-    found = jwt.read(text, "token")
+    public = tuple((kid, tuple(jwk.items())) for kid, jwk in keys.public().items())
+    found = _genuine(text, public)
     issued_s, expires_s = found.seconds("iat"), found.seconds("exp")
     if expires_s <= now_s:
         raise unproven("token-expired", "The access token has expired.", _ANOTHER)
@@ -73,17 +74,18 @@ def verify(text: str, origin: str, now_s: int, keys: TokenKeys) -> Token:
         raise unproven("issuer", "The access token was issued by somebody else.", _ANOTHER)
     if found.claims.get("aud") != origin:
         raise unproven("audience", "The access token is meant for somebody else.", _ANOTHER)
-    jwk = keys.public().get(found.key_id())
-    if jwk is None:
-        raise unproven("key", "The access token is signed with a key that is not, or no longer, ours.", _ANOTHER)
-    _check_signature(text, tuple(jwk.items()))
     return Token(_caller(found), _thumbprint(found.claims.get("cnf")))
 
 
 @lru_cache(_MAX_CACHED)
-def _check_signature(text: str, jwk: tuple[tuple[str, str], ...]) -> None:
-    """Raise unless the token has this key's signature; what was found right once stays so."""
-    jwt.verify(jwt.read(text, "token"), public_key(dict(jwk)))
+def _genuine(text: str, public: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> jwt.Jwt:
+    """What stands in a token that one of these keys signed; a caller's next request finds it checked already."""
+    found = jwt.read(text, "token")
+    jwk = dict(public).get(found.key_id())
+    if jwk is None:
+        raise unproven("key", "The access token is signed with a key that is not, or no longer, ours.", _ANOTHER)
+    jwt.verify(found, public_key(dict(jwk)))
+    return found
 
 
 def _caller(found: jwt.Jwt) -> Caller:
