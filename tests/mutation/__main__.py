@@ -19,7 +19,18 @@ FLOOR = 0.85
 AREAS = {
     "failure": ("isthmus/failure.py", ("tests/core/test_failure.py",)),
     "outbound": ("isthmus/outbound/*", ("tests/core/outbound",)),
-    "access": ("isthmus/access/*", ("tests/core/access",)),
+    "access": (
+        "isthmus/access/*",
+        (
+            "tests/core/access",
+            "tests/adapters/access",
+            "tests/operations/access",
+            "tests/operations/auth",
+            "tests/security/test_forged_requests.py",
+            "tests/security/test_forged_tokens.py",
+            "tests/security/test_replays.py",
+        ),
+    ),
 }
 """What is changed, and which tests should notice."""
 
