@@ -22,6 +22,15 @@ def ended(system: Any, run_id: str) -> Any:
     return run
 
 
+def started(system: Any) -> str:
+    """A run, as soon as the breaker lets a request find out that the node is back."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := system.post("/v1/pipeline/runs", {})).status == 503:
+        assert time.monotonic() < deadline, answer.body
+        time.sleep(0.2)
+    return str(answer.json["run_id"])
+
+
 def test_batches_are_parked_with_their_reason_and_collected_when_the_node_is_back(
     fresh_node: Callable[..., RegtestNode], system_on: Callable[..., Any]
 ) -> None:
@@ -42,7 +51,7 @@ def test_batches_are_parked_with_their_reason_and_collected_when_the_node_is_bac
     assert system.get("/v1/health")["status"] != "up"
 
     fresh_node(datadir=node.datadir, options=())
-    again = system.post("/v1/pipeline/runs", {}).json
-    assert ended(system, again["run_id"])["status"] == "complete"
+    again = started(system)
+    assert ended(system, again)["status"] == "complete"
     analysis = system.get("/v1/pipeline/analysis?blocks=1")
     assert (analysis["first"], analysis["last"]) == (0, parked["last"])

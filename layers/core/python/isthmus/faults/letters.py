@@ -27,8 +27,8 @@ MAX_SEEN = 20
 """Invocations by which a record that arrives twice is known."""
 
 ATTEMPTS = 5
-REDRIVEN_MS = 6 * 3_600_000
-"""So long the platform may hold an event; after that without a word, the letter may be redriven again."""
+REDRIVEN_MS = 3_600_000
+"""After that without a word, the letter may be redriven again: the template has events given up after 15 minutes."""
 
 KEPT_S = 90 * 86_400
 State = Literal["waiting", "redriven", "discarded"]
