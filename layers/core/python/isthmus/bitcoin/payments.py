@@ -15,8 +15,11 @@ from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unkn
 from isthmus.failure import Conflict, Failure, Invalid, NotFound, Unavailable
 from isthmus.failure import Refused as RefusedFailure
 from isthmus.failure import Unknown as UnknownFailure
+from isthmus.ledger.records import leased
 from isthmus.ports import BitcoinNode
+from isthmus.storage.table import Table
 
+CONNECTOR = "bitcoin"
 MSAT = 1000
 _CONFIRMED_ALREADY = -27
 _DEFINITE = frozenset({-25, -26})
@@ -182,3 +185,8 @@ class BitcoinPayments:
 
 def _succeeded(prepared: Prepared) -> Succeeded:
     return Succeeded(prepared.max_msat)
+
+
+def connector(table: Table, node: BitcoinNode) -> BitcoinPayments:
+    """The connector over a node, which leaves alone what unsettled payments have leased."""
+    return BitcoinPayments(node, lambda: leased(table, CONNECTOR))

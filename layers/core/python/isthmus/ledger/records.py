@@ -4,13 +4,26 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from isthmus.access.caller import Caller
 from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unknown
 from isthmus.failure import Conflict, Failure, Integrity, NotFound
 from isthmus.journal import START, Head, Lifecycle
 from isthmus.storage.table import Item, Put, Table
+
+PaymentId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="id of a payment in the ledger")]
+IdempotencyKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="names this one payment; the same key and request give the same answer for ever",
+    ),
+]
 
 FINAL = frozenset({"succeeded", "refused"})
 NOT_RECORDED = frozenset({START, "postponed"})
