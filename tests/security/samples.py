@@ -39,11 +39,16 @@ def event(channel: Channel, operation: Operation, caller: Caller, fields: Mappin
 def _http(operation: Operation, caller: Caller, fields: Mapping[str, Any]) -> dict[str, Any]:
     method = operation.method if operation.method not in (None, "ANY") else "POST"
     in_path = {name: str(value) for name, value in fields.items() if f"{{{name}}}" in str(operation.path)}
-    rest = {name: value for name, value in fields.items() if name not in in_path and not _of_header(operation, name)}
+    headers = {_header_of(operation, name): str(value) for name, value in fields.items()}
+    rest = {name: value for name, value in fields.items() if name not in in_path and not _header_of(operation, name)}
     made: dict[str, Any] = {
         "version": "2.0",
         "rawPath": operation.path or "/",
-        "headers": {"content-type": "application/json", "host": "api.example"},
+        "headers": {
+            **{name: value for name, value in headers.items() if name is not None and not name.startswith(":")},
+            "content-type": "application/json",
+            "host": "api.example",
+        },
         "pathParameters": in_path,
         "requestContext": {
             "requestId": "r",
@@ -57,9 +62,10 @@ def _http(operation: Operation, caller: Caller, fields: Mapping[str, Any]) -> di
     return made | {"body": orjson.dumps(rest).decode()}
 
 
-def _of_header(operation: Operation, field: str) -> bool:
-    """Whether a field may stand in a header only; the headers of every event here are what such fields need."""
-    return any(isinstance(one, FromHeader) for one in operation.request.model_fields[field].metadata)
+def _header_of(operation: Operation, field: str) -> str | None:
+    """The header that alone may say a field; `:origin` is made of what every event here has."""
+    metadata = operation.request.model_fields[field].metadata
+    return next((one.name for one in metadata if isinstance(one, FromHeader)), None)
 
 
 def _value(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
