@@ -8,18 +8,17 @@ from typing import Any, get_args
 from infra.template.flow import block, flow
 from infra.template.machines import Machine
 from isthmus.operation import Effect, Operation, Service
-from isthmus.ports import COSTS, BitcoinNode, Cost, Table
+from isthmus.ports import COSTS, SCHEDULED, BitcoinNode, Cost, Table
 
 _BASE = Path(__file__).with_name("base.yaml")
 _DEFAULT_TIMEOUT_S = 29
 _DEFAULT_MEMORY_MB = 512
 _REPORTS, _BREAKERS = "FaultReports", "Breakers"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
-_WRITES: dict[str, tuple[str, ...]] = {
-    "auth": ("access/*",),
-    "ledger": ("ledger/*", "journal/*", "access/budgets", "access/budgets/*"),
-}
-"""Which partitions of the table a domain writes, where they are not just those that begin with its own name."""
+_OF_PAYMENTS = ("ledger/*", "journal/*", "access/budgets", "access/budgets/*")
+_WRITES: dict[str, tuple[str, ...]] = {"auth": ("access/*",), "ledger": _OF_PAYMENTS}
+"""Which partitions of the table a domain writes, where they are not just those that begin with its own name; what
+spends writes those of payments besides."""
 
 _RETRIES = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 900}
 _UNDELIVERED = {"Type": "SQS", "Destination": {"Fn::GetAtt": ["Undelivered", "Arn"]}}
@@ -36,7 +35,7 @@ def render(operations: Iterable[Operation], machines: Iterable[Machine]) -> str:
     text = _with_services(_BASE.read_text(), listed)
     for marker, lines in {
         "environment": _environment(COSTS.values()),
-        "policies": [line for policy in _used(listed) for line in _policy(policy)],
+        "policies": [line for policy in _used(listed) for line in _policy(policy, listed)],
         "functions": [line for operation in listed for line in _function(operation, _letters(listed))],
         "machines": [line for machine in started for line in _machine(machine)],
         "outputs": [line for machine in started for line in _output(machine)],
@@ -77,16 +76,17 @@ def _environment(costs: Iterable[Cost]) -> list[str]:
 
 @dataclass(frozen=True, order=True)
 class Policy:
-    """What one port allows: reading, or changing too, of the table only the partitions that one domain writes."""
+    """What one port allows at the level Read, Change or Spend; for changing the table, in which of its partitions."""
 
     port: str
-    changes: bool
+    level: str
     domain: str
+    partitions: tuple[str, ...]
 
     @property
     def logical_id(self) -> str:
-        """`TableRead`, `BlobsChange`, `TableChangeFaults`."""
-        return self.port + ("Change" if self.changes else "Read") + self.domain.capitalize()
+        """`TableRead`, `BlobsChange`, `TableChangeFaults`, `TableSpendBitcoin`."""
+        return self.port + self.level + self.domain.capitalize()
 
 
 def _policies(operation: Operation) -> list[Policy]:
@@ -96,16 +96,23 @@ def _policies(operation: Operation) -> list[Policy]:
 
 
 def _policy_of(operation: Operation, port: type) -> Policy:
-    changes = operation.effect is not Effect.READ and bool(COSTS[port].change)
-    return Policy(port.__name__, changes, operation.domain if changes and port is Table else "")
+    if operation.effect is Effect.READ or not COSTS[port].change:
+        return Policy(port.__name__, "Read", "", ())
+    if port is not Table:
+        return Policy(port.__name__, "Change", "", ())
+    partitions = _WRITES.get(operation.domain, (f"{operation.domain}/*",))
+    if operation.effect is Effect.SPEND:
+        return Policy(port.__name__, "Spend", operation.domain, (*partitions, *_OF_PAYMENTS))
+    return Policy(port.__name__, "Change", operation.domain, partitions)
 
 
 def _used(operations: Iterable[Operation]) -> list[Policy]:
     return sorted({policy for operation in operations for policy in _policies(operation)})
 
 
-def _policy(policy: Policy) -> Iterator[str]:
+def _policy(policy: Policy, operations: Iterable[Operation]) -> Iterator[str]:
     cost = next(cost for port, cost in COSTS.items() if port.__name__ == policy.port)
+    scheduled = [{"Fn::GetAtt": [logical_id(one), "Arn"]} for one in operations if one.schedule]
     yield f"{policy.logical_id}:"
     yield "  Type: AWS::IAM::ManagedPolicy"
     yield "  Properties:"
@@ -114,12 +121,12 @@ def _policy(policy: Policy) -> Iterator[str]:
     yield "      Statement:"
     for grant in cost.read:
         yield from ("        " + line for line in _statement(grant.actions, grant.resource))
-    for grant in cost.change if policy.changes else ():
-        yield from ("        " + line for line in _statement(grant.actions, grant.resource))
-        if policy.domain:
-            keys = flow(list(_WRITES.get(policy.domain, (f"{policy.domain}/*",))))
+    for grant in cost.change if policy.level != "Read" else ():
+        resource = scheduled if grant.resource == SCHEDULED else grant.resource
+        yield from ("        " + line for line in _statement(grant.actions, resource))
+        if policy.partitions:
             yield "          Condition:"
-            yield f'            ForAllValues:StringLike: {{"dynamodb:LeadingKeys": {keys}}}'
+            yield f'            ForAllValues:StringLike: {{"dynamodb:LeadingKeys": {flow(list(policy.partitions))}}}'
             yield '            "Null": {"dynamodb:LeadingKeys": "false"}'
 
 

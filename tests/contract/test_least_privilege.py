@@ -11,7 +11,7 @@ from isthmus.catalogue import operations
 from isthmus.faults import breaker
 from isthmus.faults.reports import PARTITION
 from isthmus.operation import Effect
-from isthmus.ports import COSTS
+from isthmus.ports import COSTS, SCHEDULED, Grant
 
 ANY_RESOURCE = {
     "MachineLogs": "CloudWatch's log delivery has no resources to name",
@@ -25,7 +25,10 @@ IN_ONE_PARTITION = {"FaultReports": PARTITION, "Breakers": breaker.PARTITION}
 """What functions may write beside what their parameters cost: one partition each, which the condition names."""
 
 WRITES_ACCESS = {"access", "auth"}
-"""The domains that may write who may do what, and what was used up."""
+"""The domains that may write who may do what."""
+
+OF_PAYMENTS = {"ledger/*", "journal/*", "access/budgets", "access/budgets/*"}
+"""What spends, and what settles payments, writes besides."""
 
 AWS_POLICIES = {
     "AWSLambdaBasicExecutionRole": "writes logs",
@@ -60,10 +63,16 @@ def test_a_function_may_do_exactly_what_its_parameters_cost(operation: Any, reso
     changes = operation.effect is not Effect.READ
     costs = [COSTS[port] for port in operation.ports.values() if port in COSTS]
     granted = [grant for cost in costs for grant in (*cost.read, *(cost.change if changes else ()))]
-    expected = {(action, json.dumps(grant.resource)) for grant in granted for action in grant.actions}
+    expected = {(action, json.dumps(_resource(grant))) for grant in granted for action in grant.actions}
     expected |= {(action, json.dumps(resource)) for action, resource in _beside(operation)}
     allowed = _of_role(resources, logical_id(operation) + "Role")
     assert {(action, json.dumps(one["Resource"])) for one in allowed for action in _list(one["Action"])} == expected
+
+
+def _resource(grant: Grant) -> Any:
+    if grant.resource != SCHEDULED:
+        return grant.resource
+    return [{"Fn::GetAtt": [logical_id(one), "Arn"]} for one in operations() if one.schedule]
 
 
 def _beside(operation: Any) -> Iterator[tuple[str, Any]]:
@@ -104,16 +113,19 @@ def test_no_function_writes_the_table_without_a_condition_on_the_partition(resou
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda one: one.name)
-def test_only_the_domains_of_access_may_write_who_may_do_what(operation: Any, resources: Resources) -> None:
+def test_a_domain_writes_its_own_partitions_and_only_those_of_access_who_may_do_what(
+    operation: Any, resources: Resources
+) -> None:
     conditions = [one.get("Condition", {}) for one in _of_role(resources, logical_id(operation) + "Role")]
     keys = [key for one in conditions for key in one.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])]
-    assert ("access/*" not in keys) or operation.domain in WRITES_ACCESS
-    assert all(key.removesuffix("/*").isalpha() for key in keys)
+    paying = operation.effect is Effect.SPEND or operation.domain == "ledger"
+    beyond = {key for key in keys if key != f"{operation.domain}/*"}
+    assert beyond <= ({"access/*"} if operation.domain in WRITES_ACCESS else OF_PAYMENTS if paying else set())
 
 
 def test_conditions_narrow_what_they_stand_on(resources: Resources) -> None:
     tables = {where for where, one in _allowed(resources) if "LeadingKeys" in json.dumps(one.get("Condition", {}))}
-    assert {name for name in tables if not name.startswith("TableChange")} == set(IN_ONE_PARTITION)
+    assert {name for name in tables if not name.startswith(("TableChange", "TableSpend"))} == set(IN_ONE_PARTITION)
 
 
 def test_roles_get_no_other_policy_of_aws_than_the_two_that_lambda_needs(resources: Resources) -> None:

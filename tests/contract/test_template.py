@@ -104,9 +104,9 @@ def test_a_reader_gets_the_reading_policy_of_each_port_that_costs_something() ->
     assert properties(read_thing)["Policies"] == [REPORTS, {"Ref": "TableRead"}]
 
 
-@pytest.mark.parametrize("one", [change_thing, pay_thing], ids=lambda one: one.effect.value)
-def test_who_changes_or_spends_gets_the_changing_policy(one: Operation) -> None:
-    assert {"Ref": f"TableChange{DOMAIN}"} in properties(one)["Policies"]
+@pytest.mark.parametrize(("one", "level"), [(change_thing, "Change"), (pay_thing, "Spend")])
+def test_who_changes_or_spends_gets_the_changing_policy(one: Operation, level: str) -> None:
+    assert {"Ref": f"Table{level}{DOMAIN}"} in properties(one)["Policies"]
     assert {"Ref": "TableRead"} not in properties(one)["Policies"]
 
 
@@ -199,6 +199,17 @@ def test_who_changes_the_table_writes_only_the_partitions_of_its_own_domain() ->
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{read_thing.domain}/*"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
+
+
+def test_who_spends_writes_the_partitions_of_payments_too() -> None:
+    spend = resources(pay_thing)[f"TableSpend{DOMAIN}"]["Properties"]["PolicyDocument"]["Statement"][1]
+    assert spend["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] == [
+        f"{read_thing.domain}/*",
+        "ledger/*",
+        "journal/*",
+        "access/budgets",
+        "access/budgets/*",
+    ]
 
 
 def test_only_who_talks_to_a_neighbour_or_spends_may_know_and_move_breakers() -> None:

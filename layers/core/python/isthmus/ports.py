@@ -16,6 +16,7 @@ from isthmus.storage.table import Table
 
 __all__ = [
     "COSTS",
+    "SCHEDULED",
     "BitcoinNode",
     "Blobs",
     "Bus",
@@ -161,10 +162,14 @@ class TokenSigner(Protocol):
 
 @dataclass(frozen=True)
 class Grant:
-    """One IAM statement; the resource is a CloudFormation expression over the template's own resources."""
+    """One IAM statement; the resource is a CloudFormation expression over the template's resources, or SCHEDULED."""
 
     actions: tuple[str, ...]
     resource: dict[str, Any]
+
+
+SCHEDULED: dict[str, Any] = {"Isthmus::Functions": "scheduled"}
+"""As a grant's resource: the functions that a schedule starts, which the template knows by name."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,6 @@ _TOKEN_KEY = {"Fn::GetAtt": ["TokenKey", "Arn"]}
 _TOKEN_KEYS = {"Fn::If": ["OwnTokenKey", _TOKEN_KEY, {"Ref": "TokenKeys"}]}
 """The stack's own key, unless the parameter says which ones: so that keys can be rotated."""
 
-_FUNCTIONS = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}"
 _MACHINES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 
 COSTS: dict[type, Cost] = {
@@ -225,7 +229,7 @@ COSTS: dict[type, Cost] = {
         environment={"ISTHMUS_BUS": {"Ref": "Bus"}},
     ),
     Functions: Cost(
-        change=(Grant(("lambda:InvokeFunction",), {"Fn::Sub": _FUNCTIONS + ":function:${AWS::StackName}-*"}),),
+        change=(Grant(("lambda:InvokeFunction",), SCHEDULED),),
     ),
     Clock: Cost(),
     Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),
