@@ -154,7 +154,7 @@ def _check(request: Message, key: PublicKey) -> None:
 
     verifier = _verifier()(signature_algorithm=_algorithm(key.algorithm), key_resolver=_OneKey(key))
     try:
-        verifier.verify(request, max_age=None, expect_tag=TAG)
+        verifier.verify(request, max_age=None)
     except HTTPMessageSignaturesException as error:
         raise unproven("signature", "The signature is not one of this request by this key.") from error
 
