@@ -17,10 +17,12 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from isthmus import respond, wiring
+from isthmus.access.caller import Caller
 from isthmus.bitcoin.adapters.core import BitcoinCore
 from isthmus.catalogue import operations
 from isthmus.failure import Failure, Unavailable
 from isthmus.faults import reports
+from isthmus.fields import MAX_MSAT
 from isthmus.operation import Operation
 from isthmus.ports import BitcoinNode, Blobs, Clock, Executions, Sql, Table
 from isthmus.quiet import TALKATIVE
@@ -28,7 +30,8 @@ from isthmus.storage.adapters.files import FileBlobs
 from isthmus.storage.adapters.sqlite import SqliteTable
 from tests.adapters.bitcoin.lying_node import Handler
 from tests.adapters.bitcoin.lying_node import Serve as ServeNode
-from tests.callers import OWNER
+from tests.callers import OWNER, authorizer
+from tests.proofs import Place
 
 CANARIES = [f"hunter2{number:03d}" + hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range(100)]
 MARK = "hunter2"
@@ -377,6 +380,65 @@ def test_no_report_of_a_failure_keeps_what_an_exception_said(
             seen.serve(operation, http(operation, canary))
 
     assert sum(answer.startswith(reports.PARTITION) for answer in seen.answers) == reports.MAX_REPORTS
+
+
+def test_an_api_key_is_in_the_answer_that_makes_it_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
+    seen, place = Seen(), Place(tmp_path)
+    with logging_to(seen.logged):
+        keys = [_made_key(place, number) for number in range(20)]
+        for key in keys:
+            _use_everywhere(seen, place, key)
+    printed = capfd.readouterr()
+
+    assert len(seen.answers) == 20 * 13
+    assert any("'role': 'client'" in answer for answer in seen.answers)
+    for key in keys:
+        _, _, secret = key.split("_")
+        for place_seen in (seen.logged.getvalue(), printed.out, printed.err, *seen.answers):
+            assert secret not in place_seen
+
+
+def _owner_s(place: Place) -> dict[str, Any]:
+    owner = Caller("did", place.owner.did, "owner", "main", ("*",), place.clock.now, MAX_MSAT)
+    return {"requestContext": {"requestId": "one", "http": {"method": "POST"}, "authorizer": authorizer(owner)}}
+
+
+def _made_key(place: Place, number: int) -> str:
+    made = next(one for one in ALL if one.name == "create_key")
+    body = json.dumps({"name": f"key {number}", "scopes": ["*"]})
+    with wiring.replaced(place.ports):
+        answer = made({**_owner_s(place), "headers": {"content-type": "application/json"}, "body": body}, None)
+    return str(json.loads(answer["body"])["api_key"])
+
+
+def _use_everywhere(seen: Seen, place: Place, key: str) -> None:
+    """A key where it belongs, where it does not, wrong, revoked, and when the store repeats it in an exception."""
+    key_id, table = key.split("_")[1], place.ports[Table]
+    for name, value in (
+        ("authorization", f"Bearer {key}"),
+        ("authorization", f"Bearer {key}0"),
+        ("authorization", f"DPoP {key}"),
+        ("authorization", f"Basic {key}"),
+        ("authorization", key),
+        ("dpop", key),
+        ("signature", key),
+        ("x-api-key", key),
+    ):
+        seen.answers.append(repr(place.authorize("GET", "/v1/things", {name: value})))
+    place.ports[Table] = Broken(lambda: RuntimeError(key))
+    seen.answers.append(repr(place.authorize("GET", "/v1/things", {"authorization": f"Bearer {key}"})))
+    place.ports[Table] = table
+    with wiring.replaced(place.ports):
+        for name in ("list_keys", "list_key_usage", "revoke_key"):
+            operation = next(one for one in ALL if one.name == name)
+            event = _owner_s(place) | ({"pathParameters": {"key_id": key_id}} if "{" in str(operation.path) else {})
+            event["requestContext"]["http"]["method"] = operation.method
+            seen.serve(operation, event)
+            assert key_id in seen.answers[-1] or name == "list_key_usage"
+    seen.answers.append(repr(place.authorize("GET", "/v1/things", {"authorization": f"Bearer {key}"})))
 
 
 def test_the_guard_would_see_a_canary_in_every_place_it_looks() -> None:
