@@ -18,10 +18,10 @@ class KeepLetter(Request):
 
     id: str = Field(max_length=128, description="the id of the invocation")
     function_arn: str = Field(max_length=512)
-    reason: str = Field(description="RetriesExhausted or EventAgeExceeded")
-    attempts: int = Field(ge=0, description="how often the function was invoked")
+    reason: str = Field(max_length=64, description="RetriesExhausted or EventAgeExceeded")
+    attempts: int = Field(ge=0, le=10_000, description="how often the function was invoked")
     event: Any = Field(description="what the function was given")
-    error: str = Field(description="the type of the last error, empty if none was returned")
+    error: str = Field(max_length=1024, description="the type of the last error, empty if none was returned")
 
 
 @operation(effect=Effect.CHANGE, service="dead-letters", errors=(Conflict, Unavailable))

@@ -31,6 +31,8 @@ ANALYSED_BLOCKS = 2016
 
 _Raw = tuple[bytes, bytes]
 
+_STAGE_AFTER: dict[runs.BatchStatus, str] = {"planned": "collect", "collected": "validate", "validated": "process"}
+
 _AFTER: dict[checks.Verdict, runs.BatchStatus] = {
     "pass": "validated",
     "warn": "validated",
@@ -184,6 +186,19 @@ def process(table: Table, blobs: Blobs, sql: Sql, run_id: str, first: int) -> Ba
         files = _files(blobs, [segment], "transactions", "blocks")
         blobs.put(segment.key("statistics"), sql.derive(statistics.STATISTICS_SQL, files))
     return runs.advance(table, run_id, batch, status="processed", reason=None)
+
+
+def park(table: Table, run_id: str, first: int, error: str) -> Batch:
+    """Leave a batch with a reason; a stage that ended by itself wrote its own, one that was ended could not."""
+    batch = runs.batch(table, run_id, first)
+    stage = _STAGE_AFTER.get(batch.status)
+    if stage is None or batch.reason is not None:
+        return batch
+    detail = (
+        f"The stage ended without an answer: {error}. Start the run again; if it stays, look at the function's log."
+    )
+    reason = {"stage": stage, "kind": "defect", "code": "pipeline/ended", "detail": detail}
+    return runs.advance(table, run_id, batch, reason=reason)
 
 
 def store(table: Table, blobs: Blobs, run_id: str) -> Run:
