@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from isthmus.failure import Integrity, Unavailable, Upstream
-from isthmus.storage.adapters.sqlite import SqliteTable
-from isthmus.storage.table import MAX_PAGE, Absent, Put, version
+from isthmus.failure import Conflict, Integrity, Unavailable, Upstream
+from isthmus.storage.adapters.sqlite import SOON_S, SqliteTable
+from isthmus.storage.table import MAX_PAGE, Absent, Item, Put, version
 
 AtOnce = Callable[[int, Callable[[int], Any]], list[Any]]
 
@@ -203,3 +203,36 @@ def count(path: Path, pk: str) -> int:
         rows, after = rows + len(page.rows), page.after
         if after is None:
             return rows
+
+
+@pytest.mark.parametrize(
+    ("items", "waits"),
+    [
+        ([{"n": 1}], True),
+        ([{"expires_at": 1_000 + SOON_S}], False),
+        ([{"expires_at": 1_000 + SOON_S + 1}], True),
+        ([{"expires_at": "1000"}], True),
+        ([{"expires_at": 1_000}, {"n": 1}], True),
+        ([{"expires_at": 1_000}, {"expires_at": 1_001}], False),
+    ],
+)
+def test_only_what_is_over_soon_does_not_wait_for_the_disk(path: Path, items: list[Item], waits: bool) -> None:  # noqa: FBT001
+    table = SqliteTable(path, now_s=lambda: 1_000.0)
+    executed: list[str] = []
+    with table._connections.one() as connection:
+        connection.set_trace_callback(executed.append)
+
+    table.transact([Put("p", str(place), item) for place, item in enumerate(items)])
+
+    changed = [sql for sql in executed if sql.startswith("PRAGMA synchronous")]
+    assert changed == ([] if waits else ["PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL"])
+
+
+def test_after_a_write_that_does_not_wait_every_other_waits_again(path: Path) -> None:
+    table = SqliteTable(path, now_s=lambda: 1_000.0)
+    table.put("p", "s", {"expires_at": 1_001})
+    with pytest.raises(Conflict):
+        table.put("p", "s", {"expires_at": 1_001}, when=Absent())
+
+    with table._connections.one() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
