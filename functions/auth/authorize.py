@@ -1,20 +1,27 @@
 """Find out who sends a request: the authorizer of all routes that are not public."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from isthmus.access.authentication import Known, Sent, authenticate
 from isthmus.access.caller import Kind, Role, to_context
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, operation
 from isthmus.ports import Clock, Deployment, DidResolver, Table, TokenKeys
 
+Text = Annotated[str, Field(max_length=10_240)]
+"""As long as API Gateway lets a request's line and headers be together."""
+
 
 class Authorize(Request):
     """A request as API Gateway tells it its authorizer, without its body."""
 
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    request_id: str
+    method: str = Field(max_length=32)
+    path: Text
+    query: Text
+    headers: dict[str, Text] = Field(max_length=200)
+    request_id: str = Field(max_length=256)
 
 
 class Authorized(Response):

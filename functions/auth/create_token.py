@@ -37,7 +37,7 @@ class CreateToken(Request):
         max_length=MAX_CHARS["proof"],
         description="proof of the key that the token is to be bound to (RFC 9449)",
     )
-    origin: Annotated[str, FromHeader(":origin")] = Field(description="where the request was sent to")
+    origin: Annotated[str, FromHeader(":origin")] = Field(max_length=300, description="where the request was sent to")
 
 
 class AccessToken(Response):

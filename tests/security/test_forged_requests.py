@@ -103,7 +103,7 @@ def assertions() -> dict[str, tuple[str, Make]]:
         "a DID with another algorithm in it": ("auth/did", jwk_did(alg="HS256")),
         "a DID of a method that is not resolved": ("auth/did", as_did("did:web:evil.test")),
         "a DID that is none": ("auth/did", as_did("did:key:zzz")),
-        "a DID that is too long": ("auth/claims", as_did("did:key:z" + "6" * 1000)),
+        "a DID that is too long": ("auth/claims", of(iss="did:key:z" + "6" * 1000, sub="did:key:z" + "6" * 1000)),
         "an address of a key": ("auth/did", as_did("https://evil.test/keys")),
         "another audience": ("auth/audience", of(aud="https://other.test")),
         "several audiences": ("auth/audience", of(aud=[ORIGIN])),

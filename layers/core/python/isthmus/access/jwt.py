@@ -24,7 +24,7 @@ MEMBERS: dict[What, frozenset[str]] = {
     "proof": frozenset({"alg", "typ", "jwk"}),
     "assertion": frozenset({"alg", "typ", "kid"}),
 }
-MAX_CHARS: dict[What, int] = {"token": 8192, "proof": 4096, "assertion": 8192}
+MAX_CHARS: dict[What, int] = {"token": 8192, "proof": 4096, "assertion": 4096}
 
 MAX_TIME_S = 2**40
 MAX_ID_CHARS = 256
