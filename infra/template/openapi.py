@@ -159,13 +159,19 @@ def _path(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
         "tags": [operation.domain],
         "summary": operation.summary,
         **({"parameters": parameters} if parameters else {}),
-        **({"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}} if body else {}),
+        **({"requestBody": _request_body(body, schemas)} if body else {}),
         "responses": {str(operation.status): _success(operation, schemas)}
         | {name.split("-")[0]: {"$ref": f"#/components/responses/{name}"} for name, _ in _refusals(operation)},
         **({"security": []} if operation.public else {}),
         "x-effect": operation.effect.value,
         "x-scope": operation.scope,
     }
+
+
+def _request_body(body: Schema, schemas: Mapping[str, Schema]) -> Schema:
+    """A body is needed if one of its fields is: without a body no field is given."""
+    fields = schemas[body["$ref"].removeprefix(_COMPONENTS)] if "$ref" in body else body
+    return {"required": bool(fields.get("required")), "content": {"application/json": {"schema": body}}}
 
 
 def _success(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:

@@ -145,6 +145,11 @@ def test_a_post_with_nothing_in_the_path_names_its_request(small: dict[str, Any]
     assert "Ask" in small["components"]["schemas"]
 
 
+def test_a_body_is_needed_if_one_of_its_fields_is(small: dict[str, Any]) -> None:
+    assert small["paths"]["/v1/things"]["post"]["requestBody"]["required"] is True
+    assert small["paths"]["/v1/things/{name}"]["post"]["requestBody"]["required"] is False
+
+
 def test_failures_of_one_status_share_one_answer(small: dict[str, Any]) -> None:
     answers = small["paths"]["/v1/things/{name}"]["post"]["responses"]
     assert answers["409"] == {"$ref": "#/components/responses/409-Conflict-Precondition"}
