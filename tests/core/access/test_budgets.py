@@ -322,6 +322,14 @@ def test_a_reservation_is_two_writes_that_fit_into_another_transaction(table: Sq
     assert not take(table, "a", 10)
 
 
+def test_a_transaction_that_never_looked_at_the_mark_of_a_closed_intent_is_refused(table: SqliteTable) -> None:
+    take(table, "a", 10)
+    give_back(table, "a")
+    with pytest.raises(Conflict):
+        table.transact(budgets.reservation(table.get(BUDGETS, CALLER.id), CALLER.id, "a", 10, LIMITS, NOW_MS))
+    assert used(table) == (0, 0, 1)
+
+
 # Many at once
 
 
