@@ -97,8 +97,8 @@ HTTP = {
 TASK = {"execution": "arn:execution", "request": {}}
 
 
-def declared(effect: Effect = Effect.READ, **more: Any) -> Operation:
-    return operation("GET /v1/blocks", effect=effect, **more)(count_blocks)
+def declared(**more: Any) -> Operation:
+    return operation("GET /v1/blocks", effect=Effect.READ, **more)(count_blocks)
 
 
 def asked(node: Node, one: Operation | None = None) -> Any:
@@ -123,7 +123,7 @@ def test_after_the_third_time_the_caller_is_told() -> None:
 def test_what_is_no_read_is_tried_once(effect: Effect) -> None:
     node = Node(gone(), 7)
     with wiring.replaced({BitcoinNode: node}), pytest.raises(Unavailable):
-        declared(effect)(TASK, None)
+        operation(effect=effect)(count_blocks)(TASK, None)
     assert node.asked == 1
 
 
@@ -244,7 +244,7 @@ def test_what_diagnoses_asks_all_the_same(table: SqliteTable) -> None:
 def test_the_brake_stops_what_spends_in_its_domain_and_nothing_else(table: SqliteTable) -> None:
     held = step(Breaker(), "hold", 1)
     table.put(PARTITION, "spend:test", held.item())
-    pay = operation("GET /v1/pay", effect=Effect.SPEND)(pay_block)
+    pay = operation(effect=Effect.SPEND)(pay_block)
     with pytest.raises(Unavailable) as refused:
         pay(TASK, None)
     assert (refused.value.code, refused.value.retry_after_ms) == ("breaker/held", None)

@@ -5,7 +5,6 @@ AWS's clients do so for the stores, and a breaker that is open is not knocked at
 """
 
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,7 +66,7 @@ def run(operation: "Operation", channel: Channel, ports: Mapping[str, Any], call
 
 def _through(door: Gate, neighbours: Mapping[str, str], ports: Mapping[str, Any], call: Callable[..., T]) -> T:
     """Ask the breakers before, and tell them after."""
-    who = uuid.uuid4().hex
+    who = door.who()
     refusals = {name: door.ask(name, who) for name in set(neighbours.values())}
     given = dict(ports)
     for parameter, name in neighbours.items():

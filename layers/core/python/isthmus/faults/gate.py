@@ -1,8 +1,10 @@
 """One process's view of the breakers: read once a second, written only when something goes wrong or is over."""
 
+import itertools
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
@@ -40,6 +42,11 @@ class Gate:
         self._table, self._now_ms, self._monotonic, self._patience_s = table, now_ms, monotonic, patience_s
         self._seen: dict[str, tuple[float, Breaker]] = {}
         self._asking: threading.Thread | None = None
+        self._process, self._requests = uuid.uuid4().hex, itertools.count()
+
+    def who(self) -> str:
+        """A name for one request among those of all processes."""
+        return f"{self._process}-{next(self._requests)}"
 
     def ask(self, name: str, who: str) -> Failure | None:
         """Why `who` is not let through to a neighbour, or None: it is."""
