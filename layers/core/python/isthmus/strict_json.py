@@ -1,6 +1,7 @@
 """JSON as signed documents have it: no name twice, no number that is not an integer, no nesting to speak of."""
 
 import json
+import re
 from typing import Any
 
 MAX_DEPTH = 8
@@ -8,12 +9,18 @@ MAX_OPENED = 64
 """Objects and lists, which bounds how deep the parser may go before anybody looks."""
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 def loads(data: bytes) -> Any:
     """Parse.
 
     Raises:
-        ValueError: not UTF-8, no JSON, a name twice, a fraction, an exponent, NaN, or nested deeper than 8.
+        ValueError: not UTF-8, no JSON, a name twice, a fraction, an exponent, NaN, half a character, or nested deeper
+            than 8.
     """
+    if _SURROGATE.search(data):
+        raise ValueError("half a character, or one written as two halves")
     opened = data.count(b"{") + data.count(b"[")
     if opened > MAX_OPENED:
         raise ValueError("too many objects")

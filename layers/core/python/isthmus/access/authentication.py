@@ -91,7 +91,7 @@ def _by_token(sent: Sent, token: str, known: Known) -> Caller:
         raise unproven("scheme", "The access token comes without a DPoP proof.", "Send a proof in the header DPoP.")
     now_s, at = known.clock.now_ms() // 1000, origin(sent.headers)
     found = tokens.verify(token, at, now_s, known.keys)
-    proven = dpop.verify(proof, sent.method, at + quote(sent.path), now_s, token)
+    proven = dpop.verify(proof, sent.method, at + quote(sent.path, errors="replace"), now_s, token)
     if proven.thumbprint != found.thumbprint:
         raise unproven("proof-mismatch", "The proof is made with another key than the access token's.")
     once(known.table, "proof", proven.use_id, proven.expires_s)

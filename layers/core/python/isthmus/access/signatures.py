@@ -58,7 +58,7 @@ def covered(method: str) -> tuple[str, ...]:
 
 def message(method: str, origin: str, path: str, query: str, headers: Mapping[str, str]) -> Message:
     """The request to check: the path decoded, the query as it was sent."""
-    url = origin + quote(path, safe=_PATH) + (f"?{query}" if query else "")
+    url = origin + quote(path, safe=_PATH, errors="replace") + (f"?{query}" if query else "")
     return Message(method, url, dict(headers))
 
 
