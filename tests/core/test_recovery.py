@@ -23,7 +23,10 @@ NEIGHBOURS = ("bitcoin",)
 
 
 class Ask(Request):
-    """Nothing."""
+    """Nothing but a millisatoshi, if it is spent."""
+
+    def spends_msat(self) -> int:
+        return 1
 
 
 class Told(Response):
