@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ class Pay(Request):
     amount_msat: Msat
 
 
+@settings(deadline=None)
 @given(st.integers(0, MAX_MSAT))
 def test_an_amount_survives_json_as_a_string_and_is_an_integer_here(amount_msat: int) -> None:
     for told in (amount_msat, str(amount_msat)):

@@ -68,7 +68,7 @@ def test_what_only_the_platform_does_is_said_so(reached: str, who: str) -> None:
     assert missing(person("owner", "*"), action("faults", "change", reached)) == (Missing("caller", who),)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(callers, actions, tenants, amounts)
 def test_an_explanation_decides_as_the_decision_does_and_misses_something_exactly_when_refused(
     caller: Caller, asked: Action, tenant: str | None, amount_msat: int

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.access import policy
@@ -168,6 +168,7 @@ def test_an_id_is_a_value_whatever_it_looks_like(id_: str) -> None:
     assert not allowed(replace(person("auditor", "*"), id=id_), action(effect="change"))
 
 
+@settings(deadline=None)
 @given(callers, actions, tenants, amounts)
 def test_nobody_unknown_does_anything_that_is_not_public(
     caller: Caller, asked: Action, tenant: str | None, amount_msat: int
@@ -177,6 +178,7 @@ def test_nobody_unknown_does_anything_that_is_not_public(
         assert not allowed(nobody, asked, tenant=tenant, amount_msat=amount_msat)
 
 
+@settings(deadline=None)
 @given(callers, actions, tenants, amounts)
 def test_nothing_is_allowed_that_no_policy_permits(
     caller: Caller, asked: Action, tenant: str | None, amount_msat: int
@@ -185,6 +187,7 @@ def test_nothing_is_allowed_that_no_policy_permits(
     assert decision.policies or not decision.allowed
 
 
+@settings(deadline=None)
 @given(callers, actions, tenants, amounts)
 def test_nobody_gains_by_having_less(caller: Caller, asked: Action, tenant: str | None, amount_msat: int) -> None:
     poorer = [
@@ -196,6 +199,7 @@ def test_nobody_gains_by_having_less(caller: Caller, asked: Action, tenant: str 
         assert not any(allowed(one, asked, tenant=tenant, amount_msat=amount_msat) for one in poorer)
 
 
+@settings(deadline=None)
 @given(callers, actions, tenants, amounts)
 def test_one_forbid_wins_over_every_permit(caller: Caller, asked: Action, tenant: str | None, amount_msat: int) -> None:
     decision = decide(caller, asked, now_ms=NOW_MS, tenant=tenant, amount_msat=amount_msat)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.access.caller import ROLES
@@ -22,6 +22,7 @@ def test_who_asks_gets_what_it_has_of_that() -> None:
     assert narrowed(("bitcoin:read",), ("*",)) == ("bitcoin:read",)
 
 
+@settings(deadline=None)
 @given(names, names)
 def test_nobody_gets_what_it_has_not(asked: list[str], held: list[str]) -> None:
     assert "*" in held or set(narrowed(asked, held)) <= set(held)
