@@ -331,6 +331,7 @@ def test_the_system_is_started_used_and_stopped(isthmus: Callable[..., subproces
     up = isthmus("up", "--without-node", "--port", "0")
     assert up.returncode == 0, up.stderr
     assert "http://127.0.0.1:" in up.stdout
+    assert "owner.json" in up.stderr
 
     again = isthmus("up", "--without-node")
     assert (again.returncode, "already" in again.stderr) == (1, True)
