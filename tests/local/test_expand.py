@@ -69,6 +69,18 @@ def test_machines_have_their_substitutions_applied(stack: Stack) -> None:
     assert machine.definition["States"]["Double"]["Resource"].endswith(":function:isthmus-Task")
 
 
+def test_what_becomes_of_failed_events_is_what_the_template_says(template: Path) -> None:
+    destination = "{OnFailure: {Type: Lambda, Destination: !GetAtt Task.Arn}}"
+    handling = "EventInvokeConfig: {MaximumRetryAttempts: 1, DestinationConfig: " + destination + "}"
+    rest = "      Handler: handlers.good\n      Events:"
+    text = template.read_text()
+    assert text.count(rest) == 1
+    template.write_text(text.replace(rest, rest.replace("Events:", handling + "\n      Events:")))
+    functions = {one.id: one for one in expand(template).functions}
+    assert (functions["Rest"].retries, functions["Rest"].on_failure) == (1, "isthmus-Task")
+    assert (functions["Task"].retries, functions["Task"].on_failure) == (2, None)
+
+
 def test_parameters_can_be_given(template: Path) -> None:
     stack = expand(template, {"SubnetIds": "subnet-1,subnet-2"})
 

@@ -255,3 +255,11 @@ def test_the_environment_chooses_folder_port_and_node(tmp_path: Path) -> None:
     assert external.port == 9001
     assert external.node == {"ISTHMUS_BITCOIN_URL": "http://n:1", "ISTHMUS_BITCOIN_COOKIE": "/cookie"}
     assert settings_from({}).home.path.name == ".isthmus"
+
+
+def test_the_pause_before_a_failed_event_s_next_attempt_may_be_chosen() -> None:
+    assert settings_from({}).pauses_s == (60.0, 120.0)
+    assert settings_from({"ISTHMUS_RETRY_PAUSE_S": "0.5"}).pauses_s == (0.5, 1.0)
+    for wrong in ("soon", "-1", "1.2.3"):
+        with pytest.raises(Invalid):
+            settings_from({"ISTHMUS_RETRY_PAUSE_S": wrong})
