@@ -134,6 +134,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield start(None)
 
 
+@pytest.fixture(scope="module")
+def own_lively_system(lively_node: RegtestNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One system for the tests of a module, in front of the lively chain; they may do to it what they want."""
+    with starting(tmp_path_factory) as start:
+        yield start(lively_node)
+
+
 @pytest.fixture(scope="session")
 def lively_system(lively_node: RegtestNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One system for everybody, in front of the lively chain; tests may call it, but neither stop it nor start runs."""
