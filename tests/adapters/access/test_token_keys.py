@@ -1,5 +1,6 @@
 """Both homes of the keys of access tokens: what they have in common, and what each does alone."""
 
+import fcntl
 import json
 import stat
 import threading
@@ -232,6 +233,15 @@ def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unavailable):
         FileTokenKeys(tmp_path / "file" / "keys.json", HeldClock()).sign(CLAIMS)
+
+
+def test_a_file_that_another_process_keeps_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
+    keys = FileTokenKeys(tmp_path / "keys.json", HeldClock(), patience_s=0.02)
+    with (tmp_path / ".keys.json.lock").open("w") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable):
+            keys.public()
+    assert keys.public()
 
 
 def test_kms_is_asked_for_a_public_key_once(aws: None) -> None:

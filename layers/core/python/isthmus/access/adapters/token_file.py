@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from isthmus.storage.refusals import unavailable
 
 GRACE_MS = 15 * 60 * 1000
 MAX_BYTES = 64 * 1024
+_LOCK_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,14 @@ class _Read:
 class FileTokenKeys:
     """TokenKeys and TokenSigner over the file at `path`, for many threads and processes at once.
 
-    Both methods raise Unavailable when the file cannot be read or written, and Integrity when it is not what was
-    written.
+    Both methods raise Unavailable when the file cannot be read or written, or is kept by another process that writes
+    for longer than `patience_s` seconds; and Integrity when it is not what was written.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, *, patience_s: float = 5.0) -> None:
         self._path = path
         self._clock = clock
+        self._patience_s = patience_s
         self._read: _Read | None = None
         self._lock = threading.Lock()
 
@@ -137,7 +140,7 @@ class FileTokenKeys:
         with self._lock:
             handle = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                _lock(handle, self._patience_s)
                 yield
             finally:
                 fcntl.flock(handle, fcntl.LOCK_UN)
@@ -156,3 +159,16 @@ class FileTokenKeys:
             next_step="Stop, look who wrote it, and remove it: a new one is made, and callers get new tokens.",
             code="auth/token-keys",
         )
+
+
+def _lock(handle: int, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return
