@@ -138,6 +138,8 @@ class ModelNode:
     locked: set[str] = field(default_factory=set)
     serial: int = 0
     wallet_locked: bool = False
+    lose: bool = False
+    unreachable: bool = False
     sent: list[str] = field(default_factory=list)
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
@@ -146,7 +148,12 @@ class ModelNode:
         def lost() -> Exception:
             return codes.of_transport(method, "timeout", sent=True)
 
-        return self.world.around(method, kinds, lost, lambda: getattr(self, method)(*params))
+        if self.unreachable:
+            raise codes.of_transport(method, "refused", sent=False)
+        answer = self.world.around(method, kinds, lost, lambda: getattr(self, method)(*params))
+        if self.lose and method == "sendrawtransaction":
+            raise lost()
+        return answer
 
     def getblockchaininfo(self) -> Any:
         return {"chain": "regtest", "initialblockdownload": False}

@@ -241,8 +241,8 @@ class Ledger:
         if head.state not in FINAL:
             return [due(head, now_ms)]
         caller, payment_id = head.data["by"], head.data["payment_id"]
+        item = self.table.get(budgets.BUDGETS, caller)  # before the mark, which is written with it
         mark = self.table.get(budgets.marks(caller), payment_id)
-        item = self.table.get(budgets.BUDGETS, caller)
         if head.state == "succeeded":
             budget = budgets.settlement(item, mark, caller, payment_id, head.data["spent_msat"], now_ms)
         else:

@@ -1,0 +1,1 @@
+"""Payments over all connectors: what became of them, and who settles what is not known."""

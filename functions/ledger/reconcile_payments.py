@@ -1,0 +1,30 @@
+"""Find out what became of payments that nobody knows the outcome of."""
+
+from isthmus.bitcoin import payments
+from isthmus.bitcoin.deadline import within
+from isthmus.failure import Unavailable
+from isthmus.fields import Request, Response
+from isthmus.ledger.engine import Ledger
+from isthmus.operation import Effect, operation
+from isthmus.ports import BitcoinNode, Clock, Table
+
+WORKING_MS = 20_000
+
+
+class ReconcilePayments(Request):
+    """Nothing to ask."""
+
+
+class Reconciled(Response):
+    """How many payments were looked after, by the state they are in then."""
+
+    states: dict[str, int]
+
+
+@operation("POST /v1/ledger/reconcile", effect=Effect.CHANGE, schedule="rate(1 minute)", errors=(Unavailable,))
+def reconcile_payments(request: ReconcilePayments, node: BitcoinNode, table: Table, clock: Clock) -> Reconciled:
+    """Look up every unsettled payment that is due, and send again, under the same identity, what nobody has seen."""
+    ledger = Ledger(
+        table, {payments.CONNECTOR: payments.connector(table, within(node, WORKING_MS / 1000))}, clock.now_ms
+    )
+    return Reconciled(states=dict(ledger.reconcile(until_ms=clock.now_ms() + WORKING_MS)))
