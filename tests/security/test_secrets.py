@@ -24,7 +24,7 @@ from isthmus.failure import Failure, Unavailable
 from isthmus.faults import reports
 from isthmus.fields import MAX_MSAT
 from isthmus.operation import Operation
-from isthmus.ports import BitcoinNode, Blobs, Clock, Executions, Sql, Table
+from isthmus.ports import BitcoinNode, Blobs, Bus, Clock, Executions, Functions, Sql, Table
 from isthmus.quiet import TALKATIVE
 from isthmus.storage.adapters.files import FileBlobs
 from isthmus.storage.adapters.sqlite import SqliteTable
@@ -112,7 +112,7 @@ class Broken:
         return refuse
 
 
-PORTS = (BitcoinNode, Blobs, Clock, Executions, Sql, Table)
+PORTS = (BitcoinNode, Blobs, Bus, Clock, Executions, Functions, Sql, Table)
 
 
 @contextmanager
