@@ -53,7 +53,7 @@ def keys(table: SqliteTable) -> Keys:
 
 def accepted(table: SqliteTable, token: str) -> bool:
     try:
-        api_keys.authenticate(table, token, now_ms=NOW_MS, used_for="GET /v1/things")
+        api_keys.authenticate(table, OWNER.id, token, now_ms=NOW_MS, used_for="GET /v1/things")
     except Unauthenticated:
         return False
     return True
@@ -125,7 +125,7 @@ def test_all_that_are_wrong_get_one_and_the_same_answer(table: SqliteTable, keys
     told = set()
     for name in FORGED.keys() - {"replayed after its revocation", "expired"}:
         with pytest.raises(Unauthenticated) as refused:
-            api_keys.authenticate(table, FORGED[name](keys), now_ms=NOW_MS, used_for="GET /")
+            api_keys.authenticate(table, OWNER.id, FORGED[name](keys), now_ms=NOW_MS, used_for="GET /")
         told.add(str(refused.value.problem("r")))
     assert len(told) == 1
     assert not re.search(r"[0-9a-f]{16}", told.pop())

@@ -52,7 +52,7 @@ def create(table: SqliteTable, wish: Wish = WISH, by: Caller = MAKES, now_ms: in
 
 
 def authenticate(table: SqliteTable, token: str, now_ms: int = NOW_MS, used_for: str = "GET /x") -> Caller:
-    return api_keys.authenticate(table, token, now_ms=now_ms, used_for=used_for)
+    return api_keys.authenticate(table, OWNER, token, now_ms=now_ms, used_for=used_for)
 
 
 def refusal(call: Callable[[], object]) -> tuple[type[Failure], str, str]:

@@ -66,7 +66,7 @@ def made(table: SqliteTable, creator: Caller | None = None, *, now_ms: int = NOW
 
 
 def asked(table: SqliteTable, token: str, *, now_ms: int = NOW_MS, used_for: str = "GET /v1/things") -> Caller:
-    return api_keys.authenticate(table, token, now_ms=now_ms, used_for=used_for)
+    return api_keys.authenticate(table, OWNER, token, now_ms=now_ms, used_for=used_for)
 
 
 def refusal(table: SqliteTable, token: str, *, now_ms: int = NOW_MS) -> Failure:
@@ -391,3 +391,20 @@ def test_a_did_has_the_limits_it_was_granted_and_the_owner_all_there_is(table: W
 @pytest.mark.parametrize("kind", ["did", "key", "execution", "schedule", "letter", "anonymous"])
 def test_who_is_not_known_may_spend_nothing(table: Watched, kind: Any) -> None:
     assert limits_of(table, OWNER, Caller(kind, "stranger", "client", max_msat=5)) == NOTHING
+
+
+def test_a_key_ends_with_the_access_of_who_made_it(table: SqliteTable) -> None:
+    _, token = made(table, principal(table))
+    assert asked(table, token).kind == "key"
+
+    table.delete(principals.PARTITION, "did:key:zMaker")
+    assert refusal(table, token).code == "auth/key-revoked"
+
+
+def test_a_key_ends_when_its_maker_moves_to_another_tenant(table: SqliteTable) -> None:
+    _, token = made(table, principal(table))
+    item = table.get(principals.PARTITION, "did:key:zMaker")
+    assert item is not None
+    table.put(principals.PARTITION, "did:key:zMaker", item | {"tenant": "other"})
+
+    assert refusal(table, token).code == "auth/key-revoked"

@@ -133,20 +133,23 @@ def create(table: Table, owner_did: str, creator: Caller, wish: Wish, now_ms: in
     return key, api_key
 
 
-def authenticate(table: Table, token: str, *, now_ms: int, used_for: str) -> Caller:
+def authenticate(table: Table, owner_did: str, token: str, *, now_ms: int, used_for: str) -> Caller:
     """Who calls with this key; the use is noted.
 
     A key that nobody has and a wrong secret of one that somebody has get the same answer after the same work, whether
     that one is in force or not. Only who knows the secret learns that it is revoked or expired.
 
+    A key ends with the access of whoever made it.
+
     Args:
         table: where keys are kept.
+        owner_did: the DID that the deployment belongs to.
         token: the key, as it came from outside.
         now_ms: the time.
         used_for: method and path of the request.
 
     Raises:
-        Unauthenticated: nobody has this key, or it is revoked or expired.
+        Unauthenticated: nobody has this key, it is revoked or expired, or its maker has no access any more.
         Unavailable: the store does not answer, or the use cannot be noted.
     """
     parts = _TOKEN.fullmatch(token)
@@ -160,6 +163,13 @@ def authenticate(table: Table, token: str, *, now_ms: int, used_for: str) -> Cal
         raise Unauthenticated("The API key is revoked.", next_step="Ask for another one.", code="auth/key-revoked")
     if key.expires_ms <= now_ms:
         raise Unauthenticated("The API key has expired.", next_step="Ask for another one.", code="auth/key-expired")
+    maker = principals.find(table, owner_did, key.created_by)
+    if maker is None or maker.tenant != key.tenant:
+        raise Unauthenticated(
+            "Whoever made the API key has no access any more.",
+            next_step="Ask for another one.",
+            code="auth/key-revoked",
+        )
     _note_use(table, key.key_id, now_ms, used_for)
     return Caller("key", key.key_id, key.role, key.tenant, key.scopes, now_ms, key.max_msat)
 

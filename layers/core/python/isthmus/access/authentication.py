@@ -62,7 +62,8 @@ def authenticate(sent: Sent, known: Known) -> Caller | None:
         return _by_token(sent, credential, known)
     if scheme.lower() == "bearer" and credential.startswith(_KEY_PREFIX) and "dpop" not in sent.headers:
         used_for = f"{sent.method} {sent.path}"
-        return api_keys.authenticate(known.table, credential, now_ms=known.clock.now_ms(), used_for=used_for)
+        owner, now_ms = known.deployment.owner, known.clock.now_ms()
+        return api_keys.authenticate(known.table, owner, credential, now_ms=now_ms, used_for=used_for)
     raise unproven("scheme", "The header authorization holds no proof that is known here.", _SCHEME)
 
 
