@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.performance import access, collector, flow, imports, runtime
+from tests.performance import access, collector, flow, imports, runtime, spending
 
 MEASURES = {
     "flow": flow.measure,
@@ -12,6 +12,7 @@ MEASURES = {
     "imports": imports.measure,
     "runtime": runtime.measure,
     "collector": collector.measure,
+    "spending": spending.measure,
 }
 ROOT = Path(__file__).parents[2]
 
