@@ -202,8 +202,8 @@ def test_a_text_as_long_as_its_limit_passes_and_a_longer_one_does_not(
 def test_a_number_at_its_limits_passes_and_one_beyond_does_not(operation: Operation, name: str, leaf: Schema) -> None:
     assert not refusals(operation.request, name, leaf["minimum"])
     assert not refusals(operation.request, name, leaf["maximum"])
-    assert "greater_than_equal" in refusals(operation.request, name, leaf["minimum"] - 1)
-    assert "less_than_equal" in refusals(operation.request, name, leaf["maximum"] + 1)
+    assert refusals(operation.request, name, leaf["minimum"] - 1)
+    assert refusals(operation.request, name, leaf["maximum"] + 1)
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda one: one.name)
