@@ -39,7 +39,7 @@ class Site:
 
     def used(self, api_key: str, used_for: str = "GET /v1/things") -> Caller:
         """Who calls with this key now."""
-        return api_keys.authenticate(self.table, api_key, now_ms=self.clock.now, used_for=used_for)
+        return api_keys.authenticate(self.table, OWNER_DID, api_key, now_ms=self.clock.now, used_for=used_for)
 
 
 @pytest.fixture
