@@ -7,7 +7,7 @@ from isthmus.fields import MAX_MSAT
 
 ALL_SCOPES = tuple(
     f"{domain}:{effect}"
-    for domain in ("access", "auth", "bitcoin", "faults", "ledger", "pipeline", "platform", "state")
+    for domain in ("access", "auth", "bitcoin", "faults", "ledger", "pipeline", "platform", "state", "webhooks")
     for effect in ("read", "change", "spend")
 )
 

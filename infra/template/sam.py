@@ -16,7 +16,11 @@ _DEFAULT_MEMORY_MB = 512
 _REPORTS, _BREAKERS = "FaultReports", "Breakers"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _OF_PAYMENTS = ("ledger/*", "journal/*", "access/budgets", "access/budgets/*")
-_WRITES: dict[str, tuple[str, ...]] = {"auth": ("access/*",), "ledger": _OF_PAYMENTS}
+_WRITES: dict[str, tuple[str, ...]] = {
+    "auth": ("access/*",),
+    "ledger": _OF_PAYMENTS,
+    "state": ("journal/*",),
+}
 """Which partitions of the table a domain writes, where they are not just those that begin with its own name; what
 spends writes those of payments besides."""
 

@@ -4,7 +4,7 @@ An aggregate is one thing that changes, such as `ledger/payment/<id>` or `bitcoi
 
     journal/<aggregate>   head              version, state, data, hash: the events folded, so reading is one get
                           event/<version>   type, data, at_ms, by, the hash of the event before, its own hash
-    journal/outbox        <at_ms>-<id>      which events nobody outside has been told of yet
+    journal/outbox        <at_ms>-<id>      which events nobody outside has been told of yet (isthmus.feed)
 
 A change is one transaction: the head at the version that was read, the new event, its place in the outbox, and whatever
 the caller adds. Who comes second with the same version gets Conflict and changes nothing. `data` of the head is that of
@@ -118,8 +118,13 @@ def writes(change: Change) -> list[Write]:
     return [
         Put(partition, _HEAD, _head_item(head), Absent() if event.version == 1 else version(event.version - 1)),
         Put(partition, _event_key(event.version), _event_item(event), Absent()),
-        Put(OUTBOX, f"{event.at_ms:013d}-{event.hash[:32]}", told, Absent()),
+        Put(OUTBOX, outbox_key(event), told, Absent()),
     ]
+
+
+def outbox_key(event: Event) -> str:
+    """The place of an event in the outbox: about the order of time, but clocks differ and a moment has many events."""
+    return f"{event.at_ms:013d}-{event.hash[:32]}"
 
 
 def apply(table: Table, change: Change, also: Sequence[Write] = ()) -> Head:

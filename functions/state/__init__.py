@@ -1,0 +1,1 @@
+"""The state of every process: what it is, how it came about, what has changed since."""
