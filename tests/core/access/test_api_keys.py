@@ -408,3 +408,29 @@ def test_a_key_ends_when_its_maker_moves_to_another_tenant(table: SqliteTable) -
     table.put(principals.PARTITION, "did:key:zMaker", item | {"tenant": "other"})
 
     assert refusal(table, token).code == "auth/key-revoked"
+
+
+def test_a_key_ends_when_its_maker_may_not_have_a_key_of_its_role_any_more(table: Watched) -> None:
+    _, token = made(table, principal(table), role="operator")
+    principal(table, replace(MAKER, role="client"))
+    assert refusal(table, token).code == "auth/key-revoked"
+
+    principal(table)
+    assert asked(table, token).role == "operator"
+
+
+@pytest.mark.parametrize("scopes", [("bitcoin:read", "bitcoin:spend"), ("*",)])
+def test_a_key_loses_the_scopes_and_limits_that_its_maker_loses(table: Watched, scopes: tuple[str, ...]) -> None:
+    _, token = made(table, principal(table), scopes=scopes, limits=Limits(1_000, 5_000, 10))
+    principal(table, replace(MAKER, scopes=("bitcoin:read",), max_msat=7, day_msat=8, hour_count=9))
+    by_key = asked(table, token)
+    assert (by_key.scopes, by_key.max_msat) == (("bitcoin:read",), 7)
+    assert limits_of(table, OWNER, by_key) == Limits(7, 8, 9)
+
+
+def test_a_key_gets_nothing_that_its_maker_was_given_later(table: Watched) -> None:
+    _, token = made(table, principal(table), limits=Limits(1, 2, 3))
+    principal(table, replace(MAKER, role="owner", scopes=("*",), max_msat=9_000))
+    by_key = asked(table, token)
+    assert (by_key.role, by_key.scopes) == ("client", ("bitcoin:read",))
+    assert limits_of(table, OWNER, by_key) == Limits(1, 2, 3)

@@ -139,7 +139,7 @@ def authenticate(table: Table, owner_did: str, token: str, *, now_ms: int, used_
     A key that nobody has and a wrong secret of one that somebody has get the same answer after the same work, whether
     that one is in force or not. Only who knows the secret learns that it is revoked or expired.
 
-    A key ends with the access of whoever made it.
+    A key never does more than whoever made it may now, and ends where its maker may not have a key of its role.
 
     Args:
         table: where keys are kept.
@@ -149,7 +149,7 @@ def authenticate(table: Table, owner_did: str, token: str, *, now_ms: int, used_
         used_for: method and path of the request.
 
     Raises:
-        Unauthenticated: nobody has this key, it is revoked or expired, or its maker has no access any more.
+        Unauthenticated: nobody has this key, it is revoked or expired, or its maker may not have it any more.
         Unavailable: the store does not answer, or the use cannot be noted.
     """
     parts = _TOKEN.fullmatch(token)
@@ -164,14 +164,15 @@ def authenticate(table: Table, owner_did: str, token: str, *, now_ms: int, used_
     if key.expires_ms <= now_ms:
         raise Unauthenticated("The API key has expired.", next_step="Ask for another one.", code="auth/key-expired")
     maker = principals.find(table, owner_did, key.created_by)
-    if maker is None or maker.tenant != key.tenant:
+    if maker is None or maker.tenant != key.tenant or key.role not in GRANTABLE.get(maker.role, ()):
         raise Unauthenticated(
-            "Whoever made the API key has no access any more.",
+            "Whoever made the API key has no longer the access that it needs.",
             next_step="Ask for another one.",
             code="auth/key-revoked",
         )
     _note_use(table, key.key_id, now_ms, used_for)
-    return Caller("key", key.key_id, key.role, key.tenant, key.scopes, now_ms, key.max_msat)
+    scopes = narrowed(key.scopes, maker.scopes) if key.scopes else ()
+    return Caller("key", key.key_id, key.role, key.tenant, scopes, now_ms, min(key.max_msat, maker.max_msat))
 
 
 def find(table: Table, key_id: str) -> Key | None:
