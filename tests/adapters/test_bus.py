@@ -23,6 +23,7 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     """The adapter, and what a subscriber has heard."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials that another test had
     if request.param == "local":
         with served(tmp_path / "executions.sqlite") as (_, address):
             monkeypatch.setenv("AWS_ENDPOINT_URL", address.control)
