@@ -22,6 +22,16 @@ class Refusal(Response):
     next_step: str
 
 
+class Proposal(Response):
+    """What one person says became of a payment, until another says so too."""
+
+    verdict: str
+    evidence: str = Field(description="what the person has seen")
+    spent_msat: Msat | None
+    by: str
+    at_ms: int
+
+
 class PaymentView(Response):
     """A payment as the ledger knows it."""
 
@@ -33,6 +43,7 @@ class PaymentView(Response):
     spent_msat: Msat | None = Field(description="what it cost, fees included, once it succeeded")
     detail: dict[str, Any] = Field(description="what the connector says of it")
     refusal: Refusal | None
+    proposal: Proposal | None = Field(description="in proposed: what settle_by_hand needs a second person for")
     by: str = Field(description="who asked for it")
     created_ms: int
     changed_ms: int
@@ -53,6 +64,7 @@ def view(head: Head) -> PaymentView:
         spent_msat=data.get("spent_msat"),
         detail=data.get("detail", {}),
         refusal=None if shown is None else Refusal(**shown),
+        proposal=Proposal(**data["proposal"]) if head.state == "proposed" else None,
         by=data["by"],
         created_ms=data["created_ms"],
         changed_ms=head.at_ms,

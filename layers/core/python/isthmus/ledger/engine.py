@@ -110,6 +110,17 @@ class Ledger:
             if after is None or self.now_ms() >= until_ms:
                 return states
 
+    def change(self, head: Head, event: str, data: Item, *, by: str) -> Head:
+        """Let an event happen to a payment, with all that belongs to it: its place in the list, budget and leases.
+
+        Raises:
+            Conflict: its lifecycle does not allow the event now, or it has changed meanwhile.
+            Unavailable: the store did not say whether it took it.
+        """
+        now_ms = self.now_ms()
+        change = journal.draft(PAYMENT, head, event, data, now_ms=now_ms, by=by)
+        return journal.apply(self.table, change, self._also(change, now_ms))
+
     def _looked_after(self, payment_id: str, looks: int) -> str:
         """The state of an unsettled payment after one more look; a person's, when the patience is over."""
         head = journal.load(self.table, aggregate(payment_id))
@@ -231,9 +242,7 @@ class Ledger:
         return head
 
     def _apply(self, head: Head, event: str, data: Item) -> Head:
-        now_ms = self.now_ms()
-        change = journal.draft(PAYMENT, head, event, data, now_ms=now_ms, by=head.data["by"])
-        return journal.apply(self.table, change, self._also(change, now_ms))
+        return self.change(head, event, data, by=head.data["by"])
 
     def _also(self, change: Change, now_ms: int) -> list[Write]:
         """What changes together with the payment: its place in the list, and at the end its budget and leases."""
