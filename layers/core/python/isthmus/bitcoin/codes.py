@@ -41,6 +41,8 @@ class Meaning:
 UNDECIDED = frozenset({-1, -4, -7, -20, -32603})
 """Codes after which a method that is not a read may or may not have had its effect."""
 
+INVALID_ADDRESS_OR_KEY = -5
+
 _OUR_REQUEST = "Report this with the instance id: the request that Isthmus sent to the node was wrong."
 _LATER = "Repeat after a moment."
 _DO_NOT_TRUST = "Do not use this node before you know why; compare it with another one."
@@ -192,6 +194,19 @@ _NO_TRANSACTION = Meaning(
     "Check the id; for a confirmed transaction name its block, or run the node with txindex=1.",
 )
 
+_NO_PSBT = Meaning(
+    Invalid,
+    "no-psbt",
+    "The node cannot read this as a partially signed transaction.",
+    "Send a whole PSBT of version 0 (BIP 174) in base64.",
+)
+_NOT_BUMPABLE = Meaning(
+    Refused,
+    "not-bumpable",
+    "The wallet cannot replace the payment: it is mined, replaced, or does not signal that it may be.",
+    "Look the payment up; if it waits, pay the fee with a child transaction instead.",
+)
+
 BY_METHOD = MappingProxyType(
     {
         ("getblock", -5): _NO_BLOCK,
@@ -221,6 +236,35 @@ BY_METHOD = MappingProxyType(
             "not-fundable",
             "The node's wallet refuses a value of the transaction, such as a coin that is not its own.",
             "Check recipients, coins and feerate.",
+        ),
+        ("getnewaddress", -4): Meaning(
+            Precondition,
+            "no-keys",
+            "The wallet has no keys for new addresses of this type.",
+            "Import an active descriptor of this type into the watch-only wallet, or choose another type.",
+        ),
+        ("importdescriptors", -4): Meaning(
+            Unavailable,
+            "rescanning",
+            "The wallet is still looking through the chain after an earlier import.",
+            "Repeat when it is done; get_balance answers meanwhile with what is found so far.",
+            60_000,
+        ),
+        ("decoderawtransaction", -22): Meaning(
+            Invalid,
+            "no-raw-transaction",
+            "The node cannot read this as a transaction.",
+            "Send a whole serialized transaction in hexadecimal digits.",
+        ),
+        **dict.fromkeys((("decodepsbt", -22), ("analyzepsbt", -22), ("walletprocesspsbt", -22)), _NO_PSBT),
+        ("psbtbumpfee", -1): _NOT_BUMPABLE,
+        ("psbtbumpfee", -4): _NOT_BUMPABLE,
+        ("psbtbumpfee", -5): _NOT_BUMPABLE,
+        ("psbtbumpfee", -8): Meaning(
+            Refused,
+            "not-bumpable",
+            "The wallet cannot replace the payment like this.",
+            "Choose a feerate clearly above the old one, and spend nothing of its change before; nothing was sent.",
         ),
         ("scantxoutset", -8): Meaning(
             Unavailable,

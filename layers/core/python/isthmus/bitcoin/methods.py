@@ -45,9 +45,11 @@ READS = frozenset(
         "gettxspendingprevout",
         "getwalletinfo",
         "help",
+        "listdescriptors",
         "listsinceblock",
         "listtransactions",
         "listunspent",
+        "listwalletdir",
         "listwallets",
         "scantxoutset",
         "testmempoolaccept",
@@ -62,16 +64,21 @@ READS = frozenset(
 HARMLESS = READS | {
     "combinepsbt",
     "createpsbt",
+    "createwallet",
     "finalizepsbt",
     "getnewaddress",
     "getrawchangeaddress",
+    "importdescriptors",
     "joinpsbts",
+    "loadwallet",
     "lockunspent",
+    "psbtbumpfee",
     "utxoupdatepsbt",
     "walletcreatefundedpsbt",
     "walletprocesspsbt",
 }
-"""What moves no money and may be done again: at worst an address stays unused, or a coin is locked in memory."""
+"""What moves no money and may be done again: at worst an address stays unused, a coin is locked in memory, or the
+wallet is there already."""
 
 REPEATABLE = READS - {"scantxoutset"}
 """Reads that may be asked again at once; a scan outlives its connection and excludes the next one."""

@@ -5,15 +5,24 @@ Source: Bitcoin Core's wallet RPC, descriptor wallets (doc/managing-wallets.md).
 
 from typing import Any
 
-from isthmus.bitcoin import codes
-from isthmus.failure import Conflict, Failure, NotFound, Unknown, Upstream
+from pydantic import BaseModel
+
+from isthmus.bitcoin.views import read, undocumented
+from isthmus.failure import Conflict, Failure, Limited, NotFound, Upstream
 from isthmus.ports import BitcoinNode
 
 WALLET_NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
+MAX_WALLETS = 100
+"""Of one tenant: the node keeps each of them in memory."""
+
 _PREFIX = "isthmus"
 _NOT_LOADED = -18
 _LOADED_ALREADY = -35
 _EXISTS = frozenset({-4, -36})
+
+
+class _Info(BaseModel):
+    private_keys_enabled: bool
 
 
 def node_wallet(tenant: str, name: str) -> str:
@@ -37,24 +46,43 @@ def wallet_call(node: BitcoinNode, wallet: str, method: str, *params: Any) -> An
     return node.call(method, *params, wallet=wallet)
 
 
-def make_wallet(node: BitcoinNode, wallet: str, *, private_keys: bool) -> None:
-    """A new descriptor wallet, loaded again whenever the node starts; without private keys it only watches.
+def make_wallet(node: BitcoinNode, tenant: str, name: str, *, watch_only: bool) -> None:
+    """A new descriptor wallet, loaded again whenever the node starts; nothing when there is just that wallet already.
 
     Raises:
-        Conflict: there is one of this name.
+        Conflict: there is one of this name and of the other kind.
+        Limited: the tenant has as many wallets as it may have.
     """
-    try:
-        node.call("createwallet", wallet, not private_keys, not private_keys, "", False, True, True)
-    except Unknown:
-        raise codes.failure(codes.TRANSPORT["timeout"]) from None  # making it again finds it
-    except Failure as failure:
-        if failure.upstream is not None and failure.upstream.code in _EXISTS:
-            raise Conflict(
-                "There is a wallet of this name already.",
-                next_step="Use it, or choose another name.",
-                code="bitcoin/wallet-exists",
-            ) from None
-        raise
+    wallet, known = node_wallet(tenant, name), _known(node)
+    if wallet not in known:
+        if sum(one.startswith(node_wallet(tenant, "")) for one in known) >= MAX_WALLETS:
+            raise Limited(
+                f"There are {MAX_WALLETS} wallets, and no more are made.",
+                next_step="Use a wallet that is there; addresses and labels keep payments apart as well.",
+                code="bitcoin/too-many-wallets",
+            )
+        try:
+            node.call("createwallet", wallet, watch_only, watch_only, "", False, True, True)
+        except Failure as failure:
+            if failure.upstream is None or failure.upstream.code not in _EXISTS or wallet not in _known(node):
+                raise
+        else:
+            return
+    if watches_only(node, wallet) != watch_only:
+        raise Conflict(
+            "There is a wallet of this name already, and it is of the other kind.",
+            next_step="Use it, or choose another name.",
+            code="bitcoin/wallet-exists",
+        )
+
+
+def watches_only(node: BitcoinNode, wallet: str) -> bool:
+    """Whether the wallet has no private keys.
+
+    Raises:
+        NotFound: there is no such wallet.
+    """
+    return not read(_Info, wallet_call(node, wallet, "getwalletinfo")).private_keys_enabled
 
 
 def no_wallet() -> NotFound:
@@ -62,9 +90,16 @@ def no_wallet() -> NotFound:
     return NotFound("There is no such wallet.", next_step="Create it, or check its name.", code="bitcoin/no-wallet")
 
 
+def _known(node: BitcoinNode) -> set[str]:
+    """The wallets that the node has, loaded or not."""
+    reply = node.call("listwalletdir")
+    if not isinstance(reply, dict) or not isinstance(reply.get("wallets"), list):
+        raise undocumented()
+    return {str(one.get("name")) for one in reply["wallets"] if isinstance(one, dict)}
+
+
 def _load(node: BitcoinNode, wallet: str) -> None:
-    known = node.call("listwalletdir")
-    if not isinstance(known, dict) or wallet not in {one.get("name") for one in known.get("wallets", [])}:
+    if wallet not in _known(node):
         raise no_wallet()
     try:
         node.call("loadwallet", wallet, True)
