@@ -53,8 +53,8 @@ class Place:
     def now_s(self) -> int:
         return self.clock.now // 1000
 
-    def assertion(self, key: PrivateKey | None = None) -> str:
-        return proving.assertion(key or self.owner, ORIGIN, self.now_s)
+    def assertion(self, key: PrivateKey | None = None, bound: PrivateKey | None = None) -> str:
+        return proving.assertion(key or self.owner, ORIGIN, self.now_s, bound)
 
     def proof(self, method: str, path: str, access_token: str | None = None, *, key: PrivateKey | None = None) -> str:
         return proving.dpop(key or self.owner, method, ORIGIN + path, self.now_s, access_token)

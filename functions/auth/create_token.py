@@ -24,7 +24,8 @@ class CreateToken(Request):
         min_length=1,
         max_length=MAX_CHARS["assertion"],
         description="JWT by which the DID asks (RFC 7523): iss and sub the DID, aud this origin, iat, exp at most 60 s "
-        "later, jti; kid is the DID URL of the key it is signed with",
+        "later, jti; kid is the DID URL of the key it is signed with; with cnf.jkt, the thumbprint of the "
+        "proof's key, nobody else gets a token for it",
     )
     scope: str = Field(
         default="",

@@ -178,3 +178,13 @@ def test_what_is_unproven_says_its_code_and_what_to_do() -> None:
     failure = unproven.unproven("code", "It is wrong.")
     assert (failure.code, str(failure)) == ("auth/code", f"It is wrong. {ANEW}")
     assert str(unproven.unproven("code", "It is wrong.", "Do it.")) == "It is wrong. Do it."
+
+
+def test_an_assertion_says_which_key_its_token_is_for_or_leaves_it_open() -> None:
+    assert of_assertion(cnf={"jkt": "a" * 43}).bound_to == "a" * 43
+    assert of_assertion().bound_to == ""
+
+
+@pytest.mark.parametrize("value", [None, "a" * 43, {}, {"jkt": "a" * 42}, {"jkt": "a" * 44}, {"jkt": ["a"] * 43}])
+def test_a_cnf_that_names_no_key_is_refused(value: Any) -> None:
+    assert refusal(lambda: of_assertion(cnf=value))[0] == "claims"

@@ -22,7 +22,7 @@ def by_token(place: Place, key: proving.PrivateKey | None = None) -> dict[str, s
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "ES256K"])
 def test_a_token_with_its_proof_is_its_caller(place: Place, algorithm: Any) -> None:
     token, bound = place.token(), proving.new_key(algorithm)
-    answer = place.ask_token(place.assertion(), place.proof("POST", "/v1/auth/token", key=bound))
+    answer = place.ask_token(place.assertion(bound=bound), place.proof("POST", "/v1/auth/token", key=bound))
     token = json.loads(answer["body"])["access_token"]
 
     found = place.authorize(

@@ -26,7 +26,7 @@ def granted(place: Place, key: proving.PrivateKey, **changes: Any) -> Principal:
 def test_the_owner_gets_a_token_bound_to_the_key_of_the_proof(place: Place) -> None:
     bound = proving.new_key("ES256")
 
-    answer = place.ask_token(place.assertion(), place.proof("POST", "/v1/auth/token", key=bound))
+    answer = place.ask_token(place.assertion(bound=bound), place.proof("POST", "/v1/auth/token", key=bound))
 
     assert answer["statusCode"] == 200
     told = json.loads(answer["body"])
@@ -53,7 +53,7 @@ def test_a_token_has_no_more_scopes_than_were_asked_for_and_held(place: Place) -
     granted(place, key)
 
     answer = place.ask_token(
-        place.assertion(key), place.proof("POST", "/v1/auth/token"), scope="bitcoin:read faults:read"
+        place.assertion(key), place.proof("POST", "/v1/auth/token", key=key), scope="bitcoin:read faults:read"
     )
 
     told = json.loads(answer["body"])
@@ -63,7 +63,7 @@ def test_a_token_has_no_more_scopes_than_were_asked_for_and_held(place: Place) -
 
 def test_a_proven_did_that_nobody_let_in_gets_no_token(place: Place) -> None:
     stranger = proving.new_key()
-    answer = place.ask_token(place.assertion(stranger), place.proof("POST", "/v1/auth/token"))
+    answer = place.ask_token(place.assertion(stranger), place.proof("POST", "/v1/auth/token", key=stranger))
     assert refused(answer) == (401, "/problems/unauthenticated/auth/unknown-caller")
 
 
@@ -74,7 +74,7 @@ def test_a_revoked_principal_gets_no_token_any_more(place: Place) -> None:
 
     principals.revoke(place.table, place.owner.did, "acme", key.did)
 
-    answer = place.ask_token(place.assertion(key), place.proof("POST", "/v1/auth/token"))
+    answer = place.ask_token(place.assertion(key), place.proof("POST", "/v1/auth/token", key=key))
     assert refused(answer) == (401, "/problems/unauthenticated/auth/unknown-caller")
 
 
@@ -85,6 +85,15 @@ def test_an_assertion_is_good_for_one_token(place: Place) -> None:
     again = place.ask_token(assertion, place.proof("POST", "/v1/auth/token"))
 
     assert refused(again) == (401, "/problems/unauthenticated/auth/assertion-replayed")
+
+
+def test_an_assertion_that_somebody_else_got_hold_of_gives_it_no_token(place: Place) -> None:
+    stolen, thief = place.assertion(), proving.new_key()
+
+    answer = place.ask_token(stolen, place.proof("POST", "/v1/auth/token", key=thief))
+
+    assert refused(answer) == (401, "/problems/unauthenticated/auth/proof-mismatch")
+    assert place.ask_token(stolen, place.proof("POST", "/v1/auth/token"))["statusCode"] == 200
 
 
 def test_a_proof_is_good_for_one_token(place: Place) -> None:

@@ -34,6 +34,8 @@ def grant(
         raise unproven("scheme", "The request comes without a DPoP proof.", "Send a proof in the header DPoP.")
     bound = dpop.verify(proof, "POST", origin + TOKEN_PATH, now_ms // 1000)
     asserted = assertions.verify(assertion, origin, now_ms // 1000, known.resolver)
+    if asserted.bound_to not in ("", bound.thumbprint):
+        raise unproven("proof-mismatch", "The proof is made with another key than the one in the assertion's cnf.")
     caller = known_caller(asserted.did, known, asserted.issued_s * 1000)
     caller = replace(caller, scopes=scopes.narrowed(asked, caller.scopes))
     once(known.table, "assertion", asserted.use_id, asserted.expires_s)

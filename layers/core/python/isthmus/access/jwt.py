@@ -28,6 +28,7 @@ MAX_CHARS: dict[What, int] = {"token": 8192, "proof": 4096, "assertion": 4096}
 
 MAX_TIME_S = 2**40
 MAX_ID_CHARS = 256
+THUMBPRINT_CHARS = 43
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 

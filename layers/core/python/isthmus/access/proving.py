@@ -51,8 +51,11 @@ def from_jwk(jwk: Mapping[str, Any]) -> PrivateKey:
         raise ValueError("no private JWK") from error
 
 
-def assertion(key: PrivateKey, audience: str, now_s: int) -> str:
-    """What POST /v1/auth/token asks for (RFC 7523): this DID, for this origin, good for 60 seconds, once."""
+def assertion(key: PrivateKey, audience: str, now_s: int, bound: PrivateKey | None = None) -> str:
+    """What POST /v1/auth/token asks for (RFC 7523): this DID, for this origin, good for 60 seconds, once.
+
+    The token is for the proofs of `bound`, or of the same key, and for nobody else's.
+    """
     claims = {
         "iss": key.did,
         "sub": key.did,
@@ -60,6 +63,7 @@ def assertion(key: PrivateKey, audience: str, now_s: int) -> str:
         "iat": now_s,
         "exp": now_s + MAX_AGE_S,
         "jti": secrets.token_urlsafe(_NONCE_BYTES),
+        "cnf": {"jkt": (bound or key).secret.public.thumbprint},
     }
     return jwt.signed("assertion", {"kid": key.key_id}, claims, key.secret)
 

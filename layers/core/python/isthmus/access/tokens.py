@@ -110,6 +110,6 @@ def _caller(found: jwt.Jwt) -> Caller:
 
 def _thumbprint(confirmation: Any) -> str:
     thumbprint = confirmation.get("jkt") if isinstance(confirmation, Mapping) else None
-    if not isinstance(thumbprint, str) or len(thumbprint) != 43:
+    if not isinstance(thumbprint, str) or len(thumbprint) != jwt.THUMBPRINT_CHARS:
         raise unproven("claims", "The access token is not bound to a key.", _ANOTHER)
     return thumbprint
