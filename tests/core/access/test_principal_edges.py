@@ -80,7 +80,7 @@ def test_a_principal_stands_where_the_authorizer_looks_and_where_its_tenant_look
     assert held(table, PARTITION) == held(table, f"{PARTITION}/other") == [item | {"tenant": "other"}]
     assert held(table, f"{PARTITION}/main") == []
 
-    assert principals.revoke(table, OWNER, "other", ANNA.did) == replace(ANNA, tenant="other")
+    assert principals.revoke(table, OWNER, "other", ANNA.did, caller(table)) == replace(ANNA, tenant="other")
     assert held(table, PARTITION) == held(table, f"{PARTITION}/other") == []
 
 
@@ -110,7 +110,7 @@ def test_a_did_that_is_moved_while_it_is_granted_or_revoked_stays_where_it_was_m
     # What a tenant lists of a DID that left it in the meantime is no right to revoke it.
     table.put(f"{PARTITION}/main", ANNA.did, asdict(ANNA) | {"scopes": list(ANNA.scopes)})
     with pytest.raises(Conflict):
-        principals.revoke(table, OWNER, "main", ANNA.did)
+        principals.revoke(table, OWNER, "main", ANNA.did, caller(table))
     assert principals.find(table, OWNER, ANNA.did) == moved
 
 
@@ -141,7 +141,7 @@ def test_who_is_no_owner_of_its_tenant_any_more_gives_nothing(table: Racing, sto
     grant(table, BOSS)
     proven = caller(table, BOSS.did)
     if stored is None:
-        principals.revoke(table, OWNER, "other", BOSS.did)
+        principals.revoke(table, OWNER, "other", BOSS.did, caller(table))
     else:
         grant(table, stored)
 
@@ -157,7 +157,7 @@ def test_each_refusal_says_what_to_do(table: Racing) -> None:
     grant(table, ANNA)
     for call in (
         lambda: grant(table, replace(ANNA, did=OWNER)),
-        lambda: principals.revoke(table, OWNER, "main", OWNER),
+        lambda: principals.revoke(table, OWNER, "main", OWNER, caller(table)),
     ):
         assert refusal(call) == (
             Conflict,
@@ -175,7 +175,7 @@ def test_each_refusal_says_what_to_do(table: Racing) -> None:
             "Ask for another DID of the same holder, or ask the owner of the deployment."
         ),
     )
-    for look in (principals.of_tenant, lambda *asked: principals.revoke(asked[0], OWNER, *asked[1:])):
+    for look in (principals.of_tenant, lambda *asked: principals.revoke(asked[0], OWNER, *asked[1:], caller(table))):
         assert refusal(lambda look=look: look(table, "other", ANNA.did)) == (  # type: ignore[misc]
             NotFound,
             "access/principal",

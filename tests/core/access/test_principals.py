@@ -88,7 +88,7 @@ def test_other_owners_may_not_take_a_did_that_another_tenant_has(table: SqliteTa
 def test_the_owner_of_the_deployment_is_neither_changed_nor_revoked(table: SqliteTable, role: str) -> None:
     demoted = replace(ANNA, did=OWNER, role=role)  # type: ignore[arg-type]
     assert refusal(lambda: principals.grant(table, OWNER, demoted, caller(table))) == (Conflict, "access/owner")
-    assert refusal(lambda: principals.revoke(table, OWNER, "main", OWNER)) == (Conflict, "access/owner")
+    assert refusal(lambda: principals.revoke(table, OWNER, "main", OWNER, caller(table))) == (Conflict, "access/owner")
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,35 @@ def test_nobody_gives_scopes_it_has_not(table: SqliteTable, held: tuple[str, ...
 def test_an_owner_whose_access_was_revoked_gives_no_more_though_its_token_still_counts(table: SqliteTable) -> None:
     principals.grant(table, OWNER, BOSS, caller(table))
     boss = caller(table, BOSS.did)
-    principals.revoke(table, OWNER, "other", BOSS.did)
+    principals.revoke(table, OWNER, "other", BOSS.did, caller(table))
     given = replace(ANNA, tenant="other")
     assert refusal(lambda: principals.grant(table, OWNER, given, boss)) == (Forbidden, "access/no-owner")
 
 
+def test_an_owner_whose_access_was_revoked_takes_nobody_else_s(table: SqliteTable) -> None:
+    principals.grant(table, OWNER, BOSS, caller(table))
+    principals.grant(table, OWNER, replace(ANNA, tenant="other"), caller(table))
+    boss = caller(table, BOSS.did)
+    principals.revoke(table, OWNER, "other", BOSS.did, caller(table))
+    assert refusal(lambda: principals.revoke(table, OWNER, "other", ANNA.did, boss)) == (
+        Forbidden,
+        "access/no-owner",
+    )
+    assert principals.find(table, OWNER, ANNA.did) is not None
+
+
+def test_an_owner_gives_no_scopes_that_it_lost_though_its_token_still_has_them(table: SqliteTable) -> None:
+    principals.grant(table, OWNER, BOSS, caller(table))
+    boss = caller(table, BOSS.did)
+    principals.grant(table, OWNER, replace(BOSS, scopes=("access:change", "bitcoin:read")), caller(table))
+    more = replace(ANNA, tenant="other", scopes=("bitcoin:spend",))
+    assert refusal(lambda: principals.grant(table, OWNER, more, boss)) == (Forbidden, "access/more-than-own")
+    assert principals.grant(table, OWNER, replace(ANNA, tenant="other"), boss).scopes == ("bitcoin:read",)
+
+
 def test_who_is_revoked_is_a_stranger(table: SqliteTable) -> None:
     principals.grant(table, OWNER, ANNA, caller(table))
-    assert principals.revoke(table, OWNER, "main", ANNA.did) == ANNA
+    assert principals.revoke(table, OWNER, "main", ANNA.did, caller(table)) == ANNA
     assert principals.find(table, OWNER, ANNA.did) is None
     assert refusal(lambda: principals.of_tenant(table, "main", ANNA.did)) == (NotFound, "access/principal")
 
@@ -133,7 +154,7 @@ def test_not_yours_and_not_there_are_the_same_answer(table: SqliteTable) -> None
 
     def answer(tenant: str, did: str) -> dict[str, object]:
         with pytest.raises(NotFound) as raised:
-            principals.revoke(table, OWNER, tenant, did)
+            principals.revoke(table, OWNER, tenant, did, caller(table))
         return raised.value.problem("r")
 
     assert answer("other", ANNA.did) == answer("other", "did:key:zNobody")

@@ -17,10 +17,13 @@ def refused(answer: dict[str, Any]) -> tuple[int, str]:
 def granted(place: Place, key: proving.PrivateKey, **changes: Any) -> Principal:
     """Let a DID be a principal."""
     plain = Principal(key.did, "client", "acme", ("bitcoin:read", "pipeline:read"), 5, 10, 1, 0, place.owner.did)
-    given = replace(plain, **changes)
-    owner = principals.find(place.table, place.owner.did, place.owner.did)
-    assert owner is not None
-    return principals.grant(place.table, place.owner.did, given, principals.caller_of(owner, place.clock.now))
+    return principals.grant(place.table, place.owner.did, replace(plain, **changes), owner(place))
+
+
+def owner(place: Place) -> Caller:
+    found = principals.find(place.table, place.owner.did, place.owner.did)
+    assert found is not None
+    return principals.caller_of(found, place.clock.now)
 
 
 def test_the_owner_gets_a_token_bound_to_the_key_of_the_proof(place: Place) -> None:
@@ -72,7 +75,7 @@ def test_a_revoked_principal_gets_no_token_any_more(place: Place) -> None:
     granted(place, key)
     assert place.token(key)
 
-    principals.revoke(place.table, place.owner.did, "acme", key.did)
+    principals.revoke(place.table, place.owner.did, "acme", key.did, owner(place))
 
     answer = place.ask_token(place.assertion(key), place.proof("POST", "/v1/auth/token", key=key))
     assert refused(answer) == (401, "/problems/unauthenticated/auth/unknown-caller")

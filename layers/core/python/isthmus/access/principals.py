@@ -80,7 +80,7 @@ def grant(table: Table, owner_did: str, given: Principal, by: Caller) -> Princip
         Forbidden: who gives is no owner any more, or gives more than it has.
     """
     _spare_the_owner(owner_did, given.did)
-    _check_giver(find(table, owner_did, by.id), by, given)
+    _check_more(_still_owner(table, owner_did, by), by, given)
     before = table.get(PARTITION, given.did)
     if before is not None and before["tenant"] != given.tenant and by.tenant != MAIN_TENANT:
         raise Conflict(
@@ -100,15 +100,17 @@ def grant(table: Table, owner_did: str, given: Principal, by: Caller) -> Princip
     return given
 
 
-def revoke(table: Table, owner_did: str, tenant: str, did: str) -> Principal:
+def revoke(table: Table, owner_did: str, tenant: str, did: str, by: Caller) -> Principal:
     """Take from a tenant's DID all that it was given; returns what that was.
 
     Raises:
         Conflict: the DID is the deployment's owner, or was moved to another tenant just now.
+        Forbidden: who takes it is no owner any more.
         NotFound: the tenant has none of this DID.
     """
     _spare_the_owner(owner_did, did)
     had = of_tenant(table, tenant, did)
+    _still_owner(table, owner_did, by)
     table.transact([Delete(PARTITION, did, when=Equals("tenant", tenant)), Delete(_of(tenant), did)])
     return had
 
@@ -135,13 +137,20 @@ def missing() -> NotFound:
     )
 
 
-def _check_giver(giver: Principal | None, by: Caller, given: Principal) -> None:
+def _still_owner(table: Table, owner_did: str, by: Caller) -> Principal:
+    """Who decides, as it stands now: an access token is good for five minutes more, what it decides for ever."""
+    giver = find(table, owner_did, by.id)
     if giver is None or giver.role != "owner" or giver.tenant != by.tenant:
         raise Forbidden(
             "The caller is no longer an owner.", next_step="Ask an owner to do this.", code="access/no-owner"
         )
+    return giver
+
+
+def _check_more(giver: Principal, by: Caller, given: Principal) -> None:
+    held = scopes.narrowed(by.scopes, giver.scopes) if by.scopes else ()
     if (
-        set(given.scopes) - set(scopes.narrowed(given.scopes, by.scopes))
+        set(given.scopes) - set(scopes.narrowed(given.scopes, held))
         or given.max_msat > min(giver.max_msat, by.max_msat)
         or given.day_msat > giver.day_msat
         or given.hour_count > giver.hour_count
