@@ -54,7 +54,7 @@ def control(controls: Controls) -> App:
         headers = dict(scope["headers"])
         target = headers.get(b"x-amz-target", b"").decode("latin-1")
         try:
-            if failure := refusal(scope["headers"]):
+            if failure := refusal(scope["headers"], scope["server"][1]):
                 raise failure
             _authenticate(headers, controls.token)
             body = await read_body(receive, scope["headers"], MAX_BODY_BYTES)

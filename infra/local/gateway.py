@@ -63,7 +63,7 @@ def gateway(
         await send_response(send, answer)
 
     async def handle(scope: Scope, receive: Receive, request_id: str) -> HttpResponse:
-        if failure := refusal(scope["headers"]):
+        if failure := refusal(scope["headers"], scope["server"][1]):
             raise failure
         found = match(scope["method"], scope["path"])
         if found is None:

@@ -1,7 +1,9 @@
 """What every server of this runtime asks of a request: that it comes from a program on this machine.
 
 A web page can make a browser send requests to loopback addresses, directly or through a name that its owner points at
-127.0.0.1 (DNS rebinding). Such requests carry a foreign Host, Origin or Sec-Fetch-Site and are refused.
+127.0.0.1 (DNS rebinding). Such requests carry a foreign Host, Origin or Sec-Fetch-Site and are refused. So is a
+Host with another port: what a caller proves to another program on this machine is made for that port, and worth
+nothing here.
 """
 
 import re
@@ -13,21 +15,22 @@ from isthmus.failure import Failure, Forbidden, Malformed, TooLarge
 from isthmus.respond import HEADERS
 
 MAX_HEADER_BYTES = 10_240  # as API Gateway's quota for HTTP APIs
-_HOST = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?")
+_HOST = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::(\d{1,5}))?")
 _OWN_SITE = (b"same-origin", b"none")
 _LONGEST_LENGTH = 12
 _SECURITY = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-def refusal(headers: Iterable[tuple[bytes, bytes]]) -> Failure | None:
-    """Why a request with these headers is refused, or None when it may pass."""
+def refusal(headers: Iterable[tuple[bytes, bytes]], port: int) -> Failure | None:
+    """Why a request with these headers to this port is refused, or None when it may pass."""
     pairs = list(headers)
     if sum(len(name) + len(value) for name, value in pairs) > MAX_HEADER_BYTES:
         return TooLarge(f"The headers have more than {MAX_HEADER_BYTES} bytes.", next_step="Send fewer headers.")
     given = dict(pairs)
     host = given.get(b"host", b"")
-    if not _HOST.fullmatch(host) or sum(name == b"host" for name, _ in pairs) > 1:
-        return _foreign("The Host header does not name this machine.")
+    named = _HOST.fullmatch(host)
+    if named is None or int(named[1] or port) != port or sum(name == b"host" for name, _ in pairs) > 1:
+        return _foreign("The Host header does not name this machine and port.")
     if given.get(b"origin", b"http://" + host) != b"http://" + host:
         return _foreign("The request comes from a web page of another origin.")
     if given.get(b"sec-fetch-site", b"none") not in _OWN_SITE:

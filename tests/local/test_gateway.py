@@ -73,6 +73,7 @@ def get(
         "query_string": b"",
         "headers": [HOST] if headers is None else headers,
         "client": ("127.0.0.1", 50_000),
+        "server": ("127.0.0.1", 8080),
     }
     coming = [
         {"type": "http.request", "body": part, "more_body": place < len(parts)}
@@ -125,6 +126,7 @@ def test_a_path_without_a_route_is_a_problem_with_api_gateways_message() -> None
         [],
         [(b"host", b"evil.example")],
         [(b"host", b"127.0.0.1.evil.example:8080")],
+        [(b"host", b"127.0.0.1:8081")],
         [HOST, HOST],
         [HOST, (b"origin", b"http://evil.example")],
         [HOST, (b"origin", b"http://127.0.0.1:3000")],

@@ -75,7 +75,7 @@ def asked(method: str, path: str, *headers: tuple[bytes, bytes]) -> dict[str, st
     """The headers of what the server on this machine answers."""
     app = gateway([Route("GET", "/v1/things", "Things", None)], _functions)
     scope = {"type": "http", "http_version": "1.1", "method": method, "path": path, "query_string": b""}
-    scope |= {"headers": [(b"host", b"127.0.0.1"), *headers], "client": ("127.0.0.1", 1)}
+    scope |= {"headers": [(b"host", b"127.0.0.1"), *headers], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1)}
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
