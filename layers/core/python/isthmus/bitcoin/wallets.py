@@ -90,6 +90,14 @@ def no_wallet() -> NotFound:
     return NotFound("There is no such wallet.", next_step="Create it, or check its name.", code="bitcoin/no-wallet")
 
 
+def all_wallets(node: BitcoinNode) -> list[tuple[str, str, str]]:
+    """Every wallet of every tenant: tenant, name, and what the node calls it."""
+    parts = ((one.split("."), one) for one in sorted(_known(node)))
+    return [
+        (split[1], split[2], one) for split, one in parts if len(split) == len(("", "", "")) and split[0] == _PREFIX
+    ]
+
+
 def _known(node: BitcoinNode) -> set[str]:
     """The wallets that the node has, loaded or not."""
     reply = node.call("listwalletdir")
