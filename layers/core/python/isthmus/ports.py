@@ -7,12 +7,15 @@ environment and layers a function with that parameter gets, so the parameters ar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from isthmus.access.caller import Caller
 from isthmus.did.document import DidDocument
 from isthmus.storage.blobs import Blobs
 from isthmus.storage.table import Table
+
+if TYPE_CHECKING:
+    from isthmus.outbound import Answer, Outgoing
 
 __all__ = [
     "COSTS",
@@ -29,6 +32,7 @@ __all__ = [
     "Functions",
     "Grant",
     "News",
+    "Outbound",
     "Sql",
     "Table",
     "TokenKeys",
@@ -133,6 +137,25 @@ class Functions(Protocol):
         """
 
 
+class Outbound(Protocol):
+    """The one door to foreign hosts, and to no host inside (isthmus.outbound)."""
+
+    def check(self, url: str) -> None:
+        """See that an address is of a form that may be called; where its name leads is seen with every call.
+
+        Raises:
+            Invalid: it is not.
+        """
+
+    def fetch(self, outgoing: "Outgoing") -> "Answer":
+        """Call a foreign host once.
+
+        Raises:
+            Invalid: the address is not one that is called.
+            Unavailable: there is no whole answer within the limits.
+        """
+
+
 class Sql(Protocol):
     """Column files and SQL over them."""
 
@@ -232,6 +255,7 @@ COSTS: dict[type, Cost] = {
         change=(Grant(("lambda:InvokeFunction",), SCHEDULED),),
     ),
     Clock: Cost(),
+    Outbound: Cost(),
     Deployment: Cost(environment={"ISTHMUS_OWNER": {"Ref": "OwnerDid"}}),
     Sql: Cost(layers=("DataLayer",)),
     DidResolver: Cost(),

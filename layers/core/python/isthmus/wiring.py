@@ -15,6 +15,7 @@ from isthmus.ports import (
     DidResolver,
     Executions,
     Functions,
+    Outbound,
     Sql,
     Table,
     TokenKeys,
@@ -101,6 +102,12 @@ def _functions() -> Functions:
     return LambdaFunctions()
 
 
+def _outbound() -> Outbound:
+    from isthmus.outbound.door import Door
+
+    return Door.to_this_machine_too() if os.environ.get("ISTHMUS_OUTBOUND_LOOPBACK") == "1" else Door()
+
+
 def _sql() -> Sql:
     from isthmus.pipeline.adapters.duckdb import DuckDb
 
@@ -136,6 +143,7 @@ _BUILDERS: dict[type, Callable[[], Any]] = {
     Executions: _executions,
     Bus: _bus,
     Functions: _functions,
+    Outbound: _outbound,
     Sql: _sql,
     DidResolver: _resolver,
     TokenKeys: _token_keys,
