@@ -53,8 +53,8 @@ class Fed:
 
     @property
     def topic(self) -> str:
-        """What kind of thing came to what, such as `ledger.payment.succeeded`: the aggregate's name without its id."""
-        return ".".join([*self.aggregate.split("/")[:-1], self.type])
+        """What kind of thing came to what, such as `ledger.payment.succeeded`: domain and kind begin its name."""
+        return ".".join([*self.aggregate.split("/")[:2], self.type])
 
 
 def relay(table: Table, more: Callable[[], bool]) -> int:
