@@ -434,3 +434,22 @@ def test_a_key_gets_nothing_that_its_maker_was_given_later(table: Watched) -> No
     by_key = asked(table, token)
     assert (by_key.role, by_key.scopes) == ("client", ("bitcoin:read",))
     assert limits_of(table, OWNER, by_key) == Limits(1, 2, 3)
+
+
+def test_where_there_is_no_room_a_key_that_ended_a_day_ago_is_forgotten(
+    table: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_keys, "MAX_KEYS", 3)
+    lasts, ended, _ = (made(table, now_ms=NOW_MS + number)[0] for number in range(3))
+    api_keys.revoke(table, "main", ended.key_id, NOW_MS + 5)
+    with pytest.raises(Limited):
+        made(table, now_ms=NOW_MS + 4 + DAY_MS)
+
+    another, _ = made(table, now_ms=NOW_MS + 5 + DAY_MS)
+
+    listed, _ = api_keys.newest(table, "main", 10)
+    assert ended.key_id not in {key.key_id for key in listed}
+    assert {lasts.key_id, another.key_id} < {key.key_id for key in listed}
+    assert api_keys.find(table, ended.key_id) is None
+    with pytest.raises(Limited):
+        made(table, now_ms=NOW_MS + 6 + DAY_MS)

@@ -56,7 +56,10 @@ def test_who_has_too_many_keys_is_told_how_to_make_room(place: Place) -> None:
 
     assert (refused.value.code, str(refused.value)) == (
         "access/too-many-keys",
-        ("The tenant has 1000 API keys. Revoke keys that nobody needs; they are forgotten 90 days after their end."),
+        (
+            "The tenant has 1000 API keys. "
+            "Revoke keys that nobody needs; a day after its end a key makes room for another."
+        ),
     )
 
 

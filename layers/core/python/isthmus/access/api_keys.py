@@ -7,7 +7,7 @@ with a key is noted for 90 days.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
@@ -23,14 +23,14 @@ from isthmus.access.caller import Caller, Role
 from isthmus.access.principals import Principal
 from isthmus.access.scopes import EVERYTHING, narrowed
 from isthmus.failure import Conflict, Forbidden, Limited, NotFound, Unauthenticated
-from isthmus.storage.table import MAX_PAGE, Absent, Equals, Item, Put, Table, Write, version
+from isthmus.storage.table import MAX_PAGE, Absent, Delete, Equals, Item, Put, Table, Write, version
 
 KEYS = "access/keys"
 HEADS = "access/keys/of"
 """One item per tenant: keys of a tenant are made one after the other."""
 
 MAX_KEYS = MAX_PAGE
-"""Of one tenant, the revoked and expired ones that are still kept included."""
+"""Of one tenant. Those that ended are among them until they are forgotten, sooner than usual when there is no room."""
 
 MAX_DAYS = 365
 DEFAULT_DAYS = 90
@@ -80,13 +80,18 @@ class Key:
     revoked_ms: int = 0
 
     @property
+    def end_ms(self) -> int:
+        """When it was revoked or expires, whichever is first."""
+        return min(self.revoked_ms or self.expires_ms, self.expires_ms)
+
+    @property
     def limits(self) -> Limits:
         """What it may spend."""
         return Limits(self.max_msat, self.day_msat, self.hour_count)
 
     def ended(self, at_ms: int) -> bool:
         """Whether it was revoked or expired by then."""
-        return min(self.revoked_ms or self.expires_ms, self.expires_ms) <= at_ms
+        return self.end_ms <= at_ms
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,9 @@ def create(table: Table, owner_did: str, creator: Caller, wish: Wish, now_ms: in
         Conflict: another key of the tenant was made at this moment.
     """
     head = table.get(HEADS, creator.tenant)
-    scopes = _granted(_principal(table, owner_did, creator), creator, wish, _keys(table, creator.tenant, now_ms))
+    rows = table.query(_listed(creator.tenant), limit=MAX_KEYS).rows
+    keys = [_key(row.item) for row in rows]
+    scopes = _granted(_principal(table, owner_did, creator), creator, wish, keys, now_ms)
     key_id = token_hex(8)
     api_key = SecretStr(f"isk_{key_id}_{token_hex(32)}")
     key = Key(
@@ -129,7 +136,7 @@ def create(table: Table, owner_did: str, creator: Caller, wish: Wish, now_ms: in
     )
     number = 0 if head is None else int(head["version"])
     turn = Put(HEADS, creator.tenant, {"version": number + 1}, version(number) if head else Absent())
-    table.transact([turn, *_writes(key, _hash(api_key.get_secret_value()), Absent())])
+    table.transact([turn, *_room(keys, now_ms), *_writes(key, _hash(api_key.get_secret_value()), Absent())])
     return key, api_key
 
 
@@ -230,24 +237,25 @@ def _principal(table: Table, owner_did: str, creator: Caller) -> Principal:
     return principal
 
 
-def _keys(table: Table, tenant: str, now_ms: int) -> list[Key]:
-    """The keys of a tenant that may have spent something within the last day.
+def _room(keys: Sequence[Key], now_ms: int) -> list[Write]:
+    """What makes room for another key, where there is none: the key that ended first is forgotten.
 
     Raises:
-        Limited: there is no room for another key.
+        Limited: all keys are in force, or were within the last day.
     """
-    rows = table.query(_listed(tenant), limit=MAX_KEYS).rows
-    if len(rows) >= MAX_KEYS:
+    if len(keys) < MAX_KEYS:
+        return []
+    first = min(keys, key=lambda key: key.end_ms)
+    if not first.ended(now_ms - DAY_MS):
         raise Limited(
             f"The tenant has {MAX_KEYS} API keys.",
-            next_step=f"Revoke keys that nobody needs; they are forgotten {KEPT_DAYS} days after their end.",
+            next_step="Revoke keys that nobody needs; a day after its end a key makes room for another.",
             code="access/too-many-keys",
         )
-    keys = [_key(row.item) for row in rows]
-    return [key for key in keys if not key.ended(now_ms - DAY_MS)]
+    return [Delete(KEYS, first.key_id), Delete(_listed(first.tenant), _place(first))]
 
 
-def _granted(principal: Principal, creator: Caller, wish: Wish, others: Iterable[Key]) -> tuple[str, ...]:
+def _granted(principal: Principal, creator: Caller, wish: Wish, others: Iterable[Key], now_ms: int) -> tuple[str, ...]:
     """The key's scopes, if its creator may make it; `*` means all that the creator has now.
 
     All keys of one creator together may spend what the creator may, lest a limit is passed by making more keys, or by
@@ -256,7 +264,7 @@ def _granted(principal: Principal, creator: Caller, wish: Wish, others: Iterable
     # Nothing asked for means everything to `narrowed`, but nothing left of what was asked for means nothing here.
     held = narrowed(creator.scopes, principal.scopes) if creator.scopes else ()
     granted = narrowed(wish.scopes, held) if wish.scopes else ()
-    own = [key for key in others if key.created_by == principal.did]
+    own = [key for key in others if key.created_by == principal.did and not key.ended(now_ms - DAY_MS)]
     most = Limits(
         min(principal.max_msat, creator.max_msat),
         principal.day_msat - sum(key.day_msat for key in own),
@@ -279,10 +287,9 @@ def _granted(principal: Principal, creator: Caller, wish: Wish, others: Iterable
 
 def _writes(key: Key, digest: str, when: Absent | Equals) -> list[Write]:
     """The key, and its copy in the tenant's list."""
-    end_ms = min(key.revoked_ms or key.expires_ms, key.expires_ms)
-    shown = asdict(key) | {"scopes": list(key.scopes), "expires_at": _kept_until_s(end_ms)}
+    shown = asdict(key) | {"scopes": list(key.scopes), "expires_at": _kept_until_s(key.end_ms)}
     kept = Put(KEYS, key.key_id, shown | {"sha256": digest}, when)
-    return [kept, Put(_listed(key.tenant), f"{key.created_ms:013d}-{key.key_id}", shown)]
+    return [kept, Put(_listed(key.tenant), _place(key), shown)]
 
 
 def _note_use(table: Table, key_id: str, now_ms: int, used_for: str) -> None:
@@ -309,6 +316,11 @@ def _hash(token: str) -> str:
 
 def _listed(tenant: str) -> str:
     return f"{HEADS}/{tenant}"
+
+
+def _place(key: Key) -> str:
+    """The key's place in its tenant's list."""
+    return f"{key.created_ms:013d}-{key.key_id}"
 
 
 def _used(key_id: str) -> str:
