@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from isthmus.access.limits import limits_of
+from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.deadline import within
-from isthmus.bitcoin.payments import CONNECTOR, MSAT, connector
+from isthmus.bitcoin.payments import CONNECTOR, connector
 from isthmus.bitcoin.wanted import WantedPayment
 from isthmus.failure import Conflict, Funds, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
 from isthmus.fields import FromHeader, Response, Sat, Txid

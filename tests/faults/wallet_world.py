@@ -1,6 +1,8 @@
 """The small world with a node that has several wallets, and a world with a real node in its place."""
 
+import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from isthmus.ports import BitcoinNode
 from tests.faults.calls import SmallWorld, small_world
 from tests.faults.world import ModelNode
 
+FEE_SAT = 300
+OWN = "bcrt1qown"
 TILL = "isthmus.main.till"
 
 
@@ -24,6 +28,9 @@ class WalletNode(ModelNode):
     unloaded: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
     imported: list[Any] = field(default_factory=list)
+    raws: list[str] = field(default_factory=list)
+    funded: dict[str, Any] = field(default_factory=dict)
+    spoiled: dict[str, Any] = field(default_factory=dict)
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
         if wallet and (wallet not in self.wallets or wallet in self.unloaded):
@@ -31,6 +38,9 @@ class WalletNode(ModelNode):
         if method in {"getwalletinfo", "getnewaddress", "importdescriptors"}:
             return super().call(method, wallet, *params, deadline_s=deadline_s)
         return super().call(method, *params, deadline_s=deadline_s)
+
+    def listwallets(self) -> Any:
+        return [name for name in self.wallets if name not in self.unloaded]
 
     def listwalletdir(self) -> Any:
         return {"wallets": [{"name": name} for name in self.wallets]}
@@ -87,6 +97,69 @@ class WalletNode(ModelNode):
     def listdescriptors(self) -> Any:
         return {"descriptors": self.imported}
 
+    def walletcreatefundedpsbt(self, inputs: Any, outputs: Any, locktime: int, options: Any) -> Any:
+        reply = super().walletcreatefundedpsbt(inputs, outputs, locktime, options)
+        self.funded = json.loads(reply["psbt"])
+        return reply | {"psbt": self._packed()}
+
+    def finalizepsbt(self, psbt: str) -> Any:
+        return {"complete": True, "hex": base64.b64decode(psbt).hex()}
+
+    def decoderawtransaction(self, raw: str) -> Any:
+        try:
+            body = json.loads(bytes.fromhex(raw))
+        except ValueError:
+            raise codes.of_rpc("decoderawtransaction", -22) from None
+        paid = [(address, value) for one in body["to"] for address, value in one.items()]
+        left = sum(self.coins[coin] for coin in set(body["coins"])) - body["amount"] - _fee(body)
+        outputs = [*paid, (OWN, str(_btc(left)))]
+        vout = [
+            {"value": Decimal(value), "scriptPubKey": {"hex": address.encode().hex(), "address": address}}
+            for address, value in outputs
+        ]
+        return super().decoderawtransaction(raw) | {"vout": vout}
+
+    def getaddressinfo(self, address: str) -> Any:
+        return {"ismine": address == OWN}
+
+    def getrawtransaction(self, txid: str, verbose: bool) -> Any:  # noqa: FBT001 - the node's signature
+        if txid not in self.mempool and txid not in self.chain:
+            raise codes.of_rpc("getrawtransaction", -5)
+        return {"txid": txid, "confirmations": int(txid in self.chain)}
+
+    def psbtbumpfee(self, txid: str, options: Any) -> Any:
+        if txid not in self.mempool:
+            raise codes.of_rpc("psbtbumpfee", -4)
+        self.serial += 1
+        fee = _fee(self.mempool[txid]) * 3
+        self.funded = {**self.mempool[txid], "fee": fee, "serial": self.serial} | self.spoiled
+        return {"psbt": self._packed(), "fee": _btc(fee)}
+
+    def testmempoolaccept(self, raws: list[str]) -> Any:
+        body = json.loads(bytes.fromhex(raws[0]))
+        allowed = self._outbids(body) and set(body["coins"]) <= self._unspent() | self._waiting()
+        return [{"allowed": allowed, "fees": {"base": _btc(_fee(body))}}]
+
+    def sendrawtransaction(self, raw: str) -> Any:
+        body = json.loads(bytes.fromhex(raw))
+        if raw not in self.raws and self._outbids(body):
+            self.mempool = {
+                txid: one for txid, one in self.mempool.items() if not set(one["coins"]) & set(body["coins"])
+            }
+        self.raws.append(raw)
+        return super().sendrawtransaction(raw)
+
+    def _outbids(self, body: Any) -> bool:
+        """Whether it pays more than everything that waits and spends the same."""
+        rivals = [one for one in self.mempool.values() if set(one["coins"]) & set(body["coins"])]
+        return all(_fee(body) > _fee(one) for one in rivals)
+
+    def _waiting(self) -> set[str]:
+        return {coin for one in self.mempool.values() for coin in one["coins"]}
+
+    def _packed(self) -> str:
+        return base64.b64encode(json.dumps(self.funded).encode()).decode()
+
     def importdescriptors(self, wallet: str, asked: list[Any]) -> Any:
         self.imported += asked
         return [{"success": True} for _ in asked]
@@ -108,6 +181,10 @@ def real_world(node: Any) -> Iterator[SmallWorld]:
         made.node = node
         with wiring.replaced({BitcoinNode: node}):
             yield made
+
+
+def _fee(body: Any) -> int:
+    return int(body.get("fee", FEE_SAT))
 
 
 def _btc(sat: int) -> Decimal:

@@ -228,6 +228,14 @@ class ModelNode:
         spent = _spent(self.chain) | (_spent(self.mempool) if mempool else set())
         return None if f"{txid}:{vout}" in spent else {}
 
+    def gettxspendingprevout(self, coins: list[dict[str, Any]]) -> Any:
+        found = [{"txid": one["txid"], "vout": one["vout"]} for one in coins]
+        for one in found:
+            for txid, body in self.mempool.items():
+                if f"{one['txid']}:{one['vout']}" in body["coins"]:
+                    one["spendingtxid"] = txid
+        return found
+
     def mine(self) -> None:
         """Everything that waits is in a block."""
         self.chain |= self.mempool

@@ -98,6 +98,7 @@ def test_killed_at_random_moments_nothing_is_paid_twice_and_nothing_is_lost(till
         figures["passes"] += passes
         figures["most passes"] = max(figures["most passes"], passes)
         till.node.mine(1)
+        _note(figures)
 
     paid = till.paid(begun)
     states = {key: till.state(key) for key in till.told}
@@ -105,7 +106,8 @@ def test_killed_at_random_moments_nothing_is_paid_twice_and_nothing_is_lost(till
     figures["payments asked for"] = len(till.told)
     figures["paid twice"] = sum(paid[address] > 1 for address in till.addresses.values())
     figures["told paid, and not paid"] = sum(_told_paid(till, key) > paid[till.addresses[key]] for key in till.told)
-    _say(figures)
+    _note(figures)
+    sys.stdout.write(f"\n{dict(sorted(figures.items()))}\n")
 
     wrong = {key: state for key, state in states.items() if not _agree(till, key, state, paid)}
     assert wrong == {}
@@ -161,7 +163,6 @@ def _told_paid(till: Till, key: str) -> bool:
     return any(one is not None and one.status == 201 for one in till.told[key])
 
 
-def _say(figures: Counter[str]) -> None:
+def _note(figures: Counter[str]) -> None:
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
-    sys.stdout.write(f"\n{dict(sorted(figures.items()))}\n")

@@ -22,6 +22,7 @@ class Prepared:
         max_msat: the most it spends, fees included, in millisatoshi.
         leases: the names of what no other effect may use meanwhile: outpoints, a nonce.
         detail: what the caller may see of it, without floats.
+        replaces: the id of a payment that succeeded, and whose place this one takes when it succeeds.
     """
 
     identity: str
@@ -29,6 +30,7 @@ class Prepared:
     max_msat: int
     leases: tuple[str, ...] = ()
     detail: Item = field(default_factory=dict)
+    replaces: str = ""
 
 
 @dataclass(frozen=True)

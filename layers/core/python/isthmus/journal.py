@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isthmus.failure import Conflict, Integrity, NotFound
-from isthmus.storage.table import Absent, Item, Put, Table, Write, version
+from isthmus.storage.table import Absent, Check, Item, Put, Table, Write, version
 
 OUTBOX = "journal/outbox"
 START = ""
@@ -120,6 +120,11 @@ def writes(change: Change) -> list[Write]:
         Put(partition, _event_key(event.version), _event_item(event), Absent()),
         Put(OUTBOX, outbox_key(event), told, Absent()),
     ]
+
+
+def unchanged(head: Head) -> Check:
+    """The condition that nothing happens to the aggregate meanwhile, for a transaction that goes by its state."""
+    return Check(_partition(head.aggregate), _HEAD, version(head.version))
 
 
 def outbox_key(event: Event) -> str:

@@ -6,6 +6,9 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 SAT_PER_BTC = 100_000_000
+MSAT = 1000
+"""Millisatoshi in a satoshi."""
+
 MAX_BTC = 21_000_000
 DECIMALS = 8
 

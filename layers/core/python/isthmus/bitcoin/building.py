@@ -140,8 +140,8 @@ def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funde
         Refused: the fee would be above the cap.
     """
     if taken := sorted(set(draft.coins) & set(leased)):
-        raise _leased(len(taken))
-    with _locked(node, draft.wallet, leased):
+        raise leased_coins(len(taken))
+    with locked(node, draft.wallet, leased):
         reply = wallet_call(
             node,
             draft.wallet,
@@ -158,11 +158,7 @@ def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funde
     except (LookupError, ValueError):
         raise undocumented() from None
     if fee_sat > draft.max_fee_sat:
-        raise Refused(
-            f"The fee would be {fee_sat} sat, which is above the cap of {draft.max_fee_sat} sat.",
-            next_step="Raise max_fee_sat, lower the feerate, or wait for lower feerates; nothing was sent.",
-            code="bitcoin/fee-above-cap",
-        )
+        raise fee_above_cap(fee_sat, draft.max_fee_sat)
     change = reply.get("changepos")
     return Funded(reply["psbt"], fee_sat, change if isinstance(change, int) and change >= 0 else None)
 
@@ -198,6 +194,61 @@ def decoded(node: BitcoinNode, raw: str) -> Signed:
         raise undocumented() from None
 
 
+def spenders(node: BitcoinNode, coins: Collection[str]) -> dict[str, str]:
+    """Which of the coins a transaction in the node's mempool spends, and its txid."""
+    reply = node.call("gettxspendingprevout", [_outpoint(coin) for coin in coins]) if coins else []
+    if not isinstance(reply, list) or not all(isinstance(one, dict) for one in reply):
+        raise undocumented()
+    return {f"{one.get('txid')}:{one.get('vout')}": one["spendingtxid"] for one in reply if "spendingtxid" in one}
+
+
+def verdict(node: BitcoinNode, raw: str) -> Mapping[str, Any]:
+    """What the node says of a transaction that it is not sent; `allowed` says whether it would take it."""
+    verdicts = node.call("testmempoolaccept", [raw])
+    if not isinstance(verdicts, list) or len(verdicts) != 1 or not isinstance(verdicts[0], dict):
+        raise undocumented()
+    found: Mapping[str, Any] = verdicts[0]
+    return found
+
+
+def is_spent(node: BitcoinNode, coin: str) -> bool:
+    """Whether the coin is spent or was never there, the mempool counted."""
+    txid, _, vout = coin.partition(":")
+    return node.call("gettxout", txid, int(vout), True) is None
+
+
+def check_number(coins: Collection[str]) -> None:
+    """Refuse more inputs than can be leased at once.
+
+    Raises:
+        Invalid: they are more.
+    """
+    if len(coins) > MAX_COINS:
+        raise Invalid(
+            f"The payment would need {len(coins)} coins; {MAX_COINS} is the limit.",
+            next_step="Pay less at once, or join coins by a payment to yourself first.",
+            code="bitcoin/too-many-coins",
+        )
+
+
+def against_policy() -> Refused:
+    """The node's no before anything was sent; its reason is text and stays with it."""
+    return Refused(
+        "The node would not take the transaction into its mempool; nothing was sent.",
+        next_step="Raise the feerate, or wait until what the wallet has sent before is confirmed.",
+        code="bitcoin/policy",
+    )
+
+
+def fee_above_cap(fee_sat: int, cap_sat: int) -> Refused:
+    """The fee is more than the caller wants to pay."""
+    return Refused(
+        f"The fee would be {fee_sat} sat, which is above the cap of {cap_sat} sat.",
+        next_step="Raise max_fee_sat, lower the feerate, or wait for lower feerates; nothing was sent.",
+        code="bitcoin/fee-above-cap",
+    )
+
+
 def btc(amount_sat: int) -> str:
     """The node's notation of an amount: bitcoins with eight decimals, as text and therefore exact."""
     return f"{amount_sat // SAT_PER_BTC}.{amount_sat % SAT_PER_BTC:08d}"
@@ -208,13 +259,15 @@ def feerate(sat_per_kvb: int) -> str:
     return f"{sat_per_kvb // 1000}.{sat_per_kvb % 1000:03d}"
 
 
+def fee_options(feerate_sat_per_kvb: int | None, target_blocks: int) -> dict[str, Any]:
+    """How the node is told the feerate, or to estimate it."""
+    if feerate_sat_per_kvb is None:
+        return {"conf_target": target_blocks, "estimate_mode": "economical"}
+    return {"fee_rate": feerate(feerate_sat_per_kvb)}
+
+
 def _options(draft: Draft) -> Mapping[str, Any]:
-    fee: dict[str, Any] = (
-        {"conf_target": draft.target_blocks, "estimate_mode": "economical"}
-        if draft.feerate_sat_per_kvb is None
-        else {"fee_rate": feerate(draft.feerate_sat_per_kvb)}
-    )
-    return fee | {
+    return fee_options(draft.feerate_sat_per_kvb, draft.target_blocks) | {
         "add_inputs": not draft.coins,
         "subtractFeeFromOutputs": list(draft.subtract_fee),
         "replaceable": draft.replaceable,
@@ -224,7 +277,7 @@ def _options(draft: Draft) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[None]:
+def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[None]:
     """Keep the wallet from choosing these coins for a moment; what it does not have, or has locked, stays as it is."""
     if not coins:
         yield
@@ -252,7 +305,8 @@ def _outpoint(coin: str) -> dict[str, Any]:
     return {"txid": txid, "vout": int(vout)}
 
 
-def _leased(count: int) -> Failure:
+def leased_coins(count: int) -> Failure:
+    """The refusal to touch what a payment holds."""
     return Precondition(
         f"{count} of the named coins belong(s) to a payment that is not settled yet.",
         next_step="Wait until it is, or name other coins.",

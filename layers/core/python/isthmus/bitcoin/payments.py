@@ -8,19 +8,34 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from isthmus.bitcoin.building import MAX_COINS, Draft, Signed, check, fund, sign
+from isthmus import journal
+from isthmus.bitcoin import broadcasting, replacing
+from isthmus.bitcoin.amounts import MSAT
+from isthmus.bitcoin.broadcasting import RawTransaction, would_replace
+from isthmus.bitcoin.building import (
+    Draft,
+    Signed,
+    against_policy,
+    check,
+    check_number,
+    fund,
+    is_spent,
+    sign,
+    spenders,
+    verdict,
+)
+from isthmus.bitcoin.replacing import Bump
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unknown
-from isthmus.failure import Conflict, Failure, Invalid, NotFound, Unavailable
-from isthmus.failure import Refused as RefusedFailure
+from isthmus.failure import Conflict, Failure, NotFound, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
-from isthmus.ledger.records import leased
+from isthmus.journal import Head
+from isthmus.ledger.records import aggregate, leased
 from isthmus.ports import BitcoinNode
 from isthmus.storage.table import Table
 
 CONNECTOR = "bitcoin"
-MSAT = 1000
 _CONFIRMED_ALREADY = -27
 _DEFINITE = frozenset({-25, -26})
 """Inputs missing or spent; against policy or consensus."""
@@ -33,12 +48,14 @@ class BitcoinPayments:
     Args:
         node: the node.
         leased: the coins that unsettled payments have leased, as `txid:vout`.
+        paid: the ledger's record of a payment, for what replaces one.
     """
 
     node: BitcoinNode
     leased: Callable[[], Collection[str]]
+    paid: Callable[[str], Head | None] = lambda _: None
 
-    def prepare(self, request: Draft) -> Prepared:
+    def prepare(self, request: Draft | RawTransaction | Bump) -> Prepared:
         """Build, sign and try the transaction without sending it.
 
         Raises:
@@ -46,10 +63,13 @@ class BitcoinPayments:
             Unavailable: the node did not answer; nothing was sent.
         """
         try:
-            check(self.node, request)
-            funded = fund(self.node, request, self.leased())
-            signed = sign(self.node, request.wallet, funded.psbt)
-            self._try(signed, chosen=not request.coins)
+            match request:
+                case Draft():
+                    return self._payment(request)
+                case RawTransaction():
+                    return broadcasting.prepare(self.node, request, self.leased())
+                case Bump():
+                    return replacing.prepare(self.node, request, self.leased(), self.paid(request.payment_id))
         except UnknownFailure as lost:
             raise Unavailable(
                 "The node did not answer while the transaction was prepared; nothing was sent.",
@@ -57,6 +77,12 @@ class BitcoinPayments:
                 code=lost.code,
                 upstream=lost.upstream,
             ) from lost
+
+    def _payment(self, request: Draft) -> Prepared:
+        check(self.node, request)
+        funded = fund(self.node, request, self.leased())
+        signed = sign(self.node, request.wallet, funded.psbt)
+        self._try(signed, chosen=not request.coins)
         amount_sat = sum(one.amount_sat for one in request.recipients)
         fee_on_top = funded.fee_sat if not request.subtract_fee else 0
         return Prepared(
@@ -76,8 +102,15 @@ class BitcoinPayments:
         )
 
     def send(self, prepared: Prepared) -> Outcome:
-        """Hand the transaction to the node."""
+        """Hand the transaction to the node, unless another one that waits spends the same coins.
+
+        The node would take the better paying of the two, and that one would undo a payment that succeeded. Whatever
+        the ledger pays holds its coins until it is in the mempool, so none of its payments can come between.
+        """
         try:
+            others = set(spenders(self.node, prepared.leases).values())
+            if others - {prepared.identity, prepared.detail.get("replaces")}:
+                return _TAKEN
             answered = self.node.call("sendrawtransaction", prepared.payload)
         except Failure as failure:
             code = failure.upstream.code if failure.upstream else None
@@ -90,11 +123,16 @@ class BitcoinPayments:
 
     def look_up(self, prepared: Prepared) -> Outcome:
         """Whether the node has it: in its mempool, or in the chain as its wallet knows."""
+        wallet = prepared.detail["wallet"]
         try:
-            known = wallet_call(self.node, prepared.detail["wallet"], "gettransaction", prepared.identity)
+            known: Any = (
+                wallet_call(self.node, wallet, "gettransaction", prepared.identity)
+                if wallet
+                else self.node.call("getrawtransaction", prepared.identity, True)
+            )
             if not isinstance(known, dict) or known.get("txid") != prepared.identity:
                 raise undocumented()
-            if known["confirmations"] > 0:
+            if known.get("confirmations", 0) > 0:
                 return _succeeded(prepared)
             waiting = self.node.call("getmempoolentry", prepared.identity)
             if not isinstance(waiting, dict) or "wtxid" not in waiting:
@@ -156,31 +194,26 @@ class BitcoinPayments:
             Invalid: too many inputs to be leased at once.
             Refused: the node would not; its reason is text and stays with it.
         """
-        if len(signed.coins) > MAX_COINS:
-            raise Invalid(
-                f"The payment would need {len(signed.coins)} coins; {MAX_COINS} is the limit.",
-                next_step="Pay less at once, or join coins by a payment to yourself first.",
-                code="bitcoin/too-many-coins",
+        check_number(signed.coins)
+        taken = bool(spenders(self.node, signed.coins))
+        if not taken and verdict(self.node, signed.raw).get("allowed") is True:
+            return
+        if chosen and (taken or any(is_spent(self.node, coin) for coin in signed.coins)):
+            raise Conflict(
+                "Another payment has taken a coin of this one meanwhile.",
+                next_step="Send the same request with the same Idempotency-Key again.",
+                code="bitcoin/coins-taken",
             )
-        verdicts = self.node.call("testmempoolaccept", [signed.raw])
-        if not isinstance(verdicts, list) or len(verdicts) != 1 or not isinstance(verdicts[0], dict):
-            raise undocumented()
-        if verdicts[0].get("allowed") is not True:
-            if chosen and any(self._is_spent(coin) for coin in signed.coins):
-                raise Conflict(
-                    "Another payment has taken a coin of this one meanwhile.",
-                    next_step="Send the same request with the same Idempotency-Key again.",
-                    code="bitcoin/coins-taken",
-                )
-            raise RefusedFailure(
-                "The node would not take the transaction into its mempool; nothing was sent.",
-                next_step="Raise the feerate, or wait until what the wallet has sent before is confirmed.",
-                code="bitcoin/policy",
-            )
+        raise would_replace() if taken else against_policy()
 
-    def _is_spent(self, coin: str) -> bool:
-        txid, _, vout = coin.partition(":")
-        return self.node.call("gettxout", txid, int(vout), True) is None
+
+_TAKEN = Refused(
+    kind="conflict",
+    code="bitcoin/coins-taken",
+    reason="Another transaction that waits spends the same coins, so this one was not sent.",
+    next_step="Pay with a new Idempotency-Key, which chooses other coins.",
+    for_good=False,
+)
 
 
 def _succeeded(prepared: Prepared) -> Succeeded:
@@ -189,4 +222,6 @@ def _succeeded(prepared: Prepared) -> Succeeded:
 
 def connector(table: Table, node: BitcoinNode) -> BitcoinPayments:
     """The connector over a node, which leaves alone what unsettled payments have leased."""
-    return BitcoinPayments(node, lambda: leased(table, CONNECTOR))
+    return BitcoinPayments(
+        node, lambda: leased(table, CONNECTOR), lambda payment_id: journal.load(table, aggregate(payment_id))
+    )

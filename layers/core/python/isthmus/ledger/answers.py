@@ -44,6 +44,7 @@ class PaymentView(Response):
     detail: dict[str, Any] = Field(description="what the connector says of it")
     refusal: Refusal | None
     proposal: Proposal | None = Field(description="in proposed: what settle_by_hand needs a second person for")
+    replaced_by: str | None = Field(description="the payment that pays the same in its place, at a higher fee")
     by: str = Field(description="who asked for it")
     created_ms: int
     changed_ms: int
@@ -65,6 +66,7 @@ def view(head: Head) -> PaymentView:
         detail=data.get("detail", {}),
         refusal=None if shown is None else Refusal(**shown),
         proposal=Proposal(**data["proposal"]) if head.state == "proposed" else None,
+        replaced_by=data.get("replaced_by"),
         by=data["by"],
         created_ms=data["created_ms"],
         changed_ms=head.at_ms,

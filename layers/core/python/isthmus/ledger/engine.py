@@ -42,6 +42,7 @@ from isthmus.ledger.records import (
     key_reused,
     lease,
     location,
+    may_be_replaced,
     no_payment,
     prepared_of,
 )
@@ -218,7 +219,29 @@ class Ledger:
             Put(LEASES, lease(data["connector"], one), {"payment_id": data["payment_id"]}, Absent())
             for one in data["leases"]
         ]
-        return [*held, due(change.head, now_ms), *leases]
+        return [*held, due(change.head, now_ms), *leases, *self._still_standing(data)]
+
+    def _still_standing(self, data: Item) -> list[Write]:
+        """That the payment which a new one replaces stands as it was made.
+
+        Raises:
+            Conflict: another one has taken its place meanwhile.
+        """
+        if not data.get("replaces"):
+            return []
+        old = journal.load(self.table, aggregate(data["replaces"]))
+        if old is None or not may_be_replaced(old):
+            raise Conflict("The payment was replaced meanwhile.", next_step="Read it again.", code="ledger/replaced")
+        return [journal.unchanged(old)]
+
+    def _replaced(self, change: Change, now_ms: int) -> list[Write]:
+        """In the record of the payment whose place this one has taken: who has."""
+        data = change.head.data
+        old = journal.load(self.table, aggregate(data["replaces"])) if data.get("replaces") else None
+        if old is None:
+            return []
+        by = {"replaced_by": data["payment_id"], "replaced_by_identity": data["identity"]}
+        return journal.writes(journal.draft(PAYMENT, old, "replaced", by, now_ms=now_ms, by=data["by"]))
 
     def _record(self, head: Head, outcome: Outcome, *, first: bool) -> Head:
         """Write down what came of it, if that says more than is known."""
@@ -252,8 +275,10 @@ class Ledger:
         caller, payment_id = head.data["by"], head.data["payment_id"]
         item = self.table.get(budgets.BUDGETS, caller)  # before the mark, which is written with it
         mark = self.table.get(budgets.marks(caller), payment_id)
+        budget: tuple[Write, ...]
         if head.state == "succeeded":
             budget = budgets.settlement(item, mark, caller, payment_id, head.data["spent_msat"], now_ms)
+            budget = (*budget, *self._replaced(change, now_ms))
         else:
             budget = budgets.freeing(item, mark, caller, payment_id, now_ms)
         leases = [Delete(LEASES, lease(head.data["connector"], one)) for one in head.data["leases"]]

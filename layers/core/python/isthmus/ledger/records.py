@@ -52,6 +52,7 @@ PAYMENT = Lifecycle(
         ("unknown", "pending"): "pending",
         ("unknown", "resent"): "unknown",
         ("unknown", "escalated"): "needs-person",
+        ("succeeded", "replaced"): "succeeded",
         ("pending", "succeeded"): "succeeded",
         ("pending", "refused"): "refused",
         ("pending", "lost"): "unknown",
@@ -129,7 +130,14 @@ def leased(table: Table, connector: str) -> set[str]:
 def prepared_of(head: Head) -> Prepared:
     """What was prepared, from its record."""
     data = head.data
-    return Prepared(data["identity"], data["payload"], data["max_msat"], tuple(data["leases"]), data["detail"])
+    return Prepared(
+        identity=data["identity"],
+        payload=data["payload"],
+        max_msat=data["max_msat"],
+        leases=tuple(data["leases"]),
+        detail=data["detail"],
+        replaces=data.get("replaces", ""),
+    )
 
 
 def data_of(intent: Intent, prepared: Prepared, now_ms: int) -> Item:
@@ -148,6 +156,7 @@ def data_of(intent: Intent, prepared: Prepared, now_ms: int) -> Item:
         "leases": list(prepared.leases),
         "detail": prepared.detail,
         "attempts": 1,
+        **({"replaces": prepared.replaces} if prepared.replaces else {}),
     }
 
 
@@ -193,6 +202,11 @@ def event_of(outcome: Outcome, *, first: bool) -> tuple[str, Item]:
             return "lost", {"lost": outcome.code}
         case Unknown():
             return "lost", {"lost": outcome.code}
+
+
+def may_be_replaced(head: Head | None) -> bool:
+    """Whether a payment stands as it was made: it succeeded, and no other has taken its place."""
+    return head is not None and head.state == "succeeded" and "replaced_by" not in head.data
 
 
 def agreeing(head: Head, event: str) -> Head:

@@ -1,0 +1,176 @@
+"""A transaction that was signed anywhere, on its way to the network."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.bitcoin.amounts import MSAT, sat_from_btc
+from isthmus.bitcoin.building import against_policy, check_number, is_spent, leased_coins, spenders, verdict
+from isthmus.bitcoin.views import undocumented, whole
+from isthmus.bitcoin.wallets import wallet_call
+from isthmus.effects import Prepared
+from isthmus.failure import Failure, FieldError, Invalid, NotFound, Refused
+from isthmus.ports import BitcoinNode
+
+MAX_OWN = 100
+"""How many outputs the wallet is asked about; those beyond count as somebody else's."""
+
+
+@dataclass(frozen=True)
+class RawTransaction:
+    """A signed transaction.
+
+    Args:
+        transaction: serialized, hexadecimal.
+        wallet: the node's name of the wallet whose own outputs are not counted as spent; "" for none.
+        max_spent_sat: what it spends may not be more, the fee included.
+    """
+
+    transaction: str
+    wallet: str
+    max_spent_sat: int
+
+
+def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str]) -> Prepared:
+    """Read the transaction and have the node try it, without sending it; one that the node has already costs nothing.
+
+    Raises:
+        Invalid: it is no transaction that could be sent.
+        Precondition: a payment that is not settled holds one of its coins.
+        Refused: the node would not take it, it would replace another, or it spends more than was said.
+    """
+    reply = node.call("decoderawtransaction", request.transaction)
+    txid, vsize, coins = _read(reply)
+    known = _known(node, request.wallet, txid)
+    fee_sat = 0 if known else _tried(node, request.transaction, coins, leased)
+    spent_sat = fee_sat + others_sat(node, request.wallet, reply["vout"])
+    if not known and spent_sat > request.max_spent_sat:
+        raise above_limit(spent_sat, request.max_spent_sat)
+    return Prepared(
+        identity=txid,
+        payload=request.transaction,
+        max_msat=0 if known else spent_sat * MSAT,
+        leases=() if known else coins,
+        detail={
+            "txid": txid,
+            "wallet": request.wallet,
+            "spent_sat": 0 if known else spent_sat,
+            "fee_sat": None if known else fee_sat,
+            "vsize": vsize,
+            "known": known,
+        },
+    )
+
+
+def others_sat(node: BitcoinNode, wallet: str, outputs: Sequence[Mapping[str, Any]]) -> int:
+    """What outputs of a decoded transaction pay to others than the wallet."""
+    try:
+        return sum(
+            sat_from_btc(one["value"])
+            for index, one in enumerate(outputs)
+            if index >= MAX_OWN or not _is_own(node, wallet, one["scriptPubKey"].get("address"))
+        )
+    except (LookupError, ValueError):
+        raise undocumented() from None
+
+
+def would_replace() -> Refused:
+    """The coins are spent by what waits in the mempool: the better paying of the two would undo the other."""
+    return Refused(
+        "A transaction that waits spends the same coins, and this one would replace it; nothing was sent.",
+        next_step="Raise the fee of the waiting payment with bump_fee, or spend other coins.",
+        code="bitcoin/would-replace",
+    )
+
+
+def above_limit(spent_sat: int, limit_sat: int) -> Refused:
+    """It spends more than the caller said."""
+    return Refused(
+        f"It would spend {spent_sat} sat, fee included, which is above the {limit_sat} sat that were allowed.",
+        next_step="Check where it pays to; if that is right, raise max_spent_sat.",
+        code="bitcoin/above-limit",
+    )
+
+
+def distinct_coins(inputs: Sequence[Mapping[str, Any]], pointer: str) -> tuple[str, ...]:
+    """The outpoints that a decoded transaction spends.
+
+    Raises:
+        Invalid: it spends one twice, or is a coinbase.
+    """
+    if not inputs or any("coinbase" in one for one in inputs):
+        raise _unusable(pointer, "spends no coins, so it cannot be sent")
+    coins = tuple(f"{one['txid']}:{int(one['vout'])}" for one in inputs)
+    if len(set(coins)) != len(coins):
+        raise _unusable(pointer, "spends a coin twice")
+    check_number(coins)
+    return coins
+
+
+def _read(reply: Any) -> tuple[str, int, tuple[str, ...]]:
+    try:
+        return str(reply["txid"]), whole(reply["vsize"]), distinct_coins(reply["vin"], "/transaction")
+    except (LookupError, TypeError, ValueError):
+        raise undocumented() from None
+
+
+def _known(node: BitcoinNode, wallet: str, txid: str) -> bool:
+    """Whether the node has it, waiting or mined, as far as it can tell without looking at every block."""
+    try:
+        if "wtxid" in node.call("getmempoolentry", txid):
+            return True
+    except NotFound:
+        pass
+    try:
+        known: Any = (
+            wallet_call(node, wallet, "gettransaction", txid) if wallet else node.call("getrawtransaction", txid, True)
+        )
+    except NotFound as failure:
+        if failure.code == "bitcoin/no-wallet":
+            raise
+        return False
+    return isinstance(known, dict) and known.get("confirmations", 0) > 0
+
+
+def _tried(node: BitcoinNode, raw: str, coins: Sequence[str], leased: Collection[str]) -> int:
+    """The fee, of a transaction that the node would take."""
+    if taken := set(coins) & set(leased):
+        raise leased_coins(len(taken))
+    if spenders(node, coins):
+        raise would_replace()
+    found = verdict(node, raw)
+    if found.get("allowed") is True:
+        try:
+            return sat_from_btc(found["fees"]["base"])
+        except (LookupError, TypeError, ValueError):
+            raise undocumented() from None
+    if any(is_spent(node, coin) for coin in coins):
+        raise Refused(
+            "A coin that the transaction spends is spent already, or the node has never seen it; nothing was sent.",
+            next_step="Look the transaction and its coins up; send first what it spends from, if need be.",
+            code="bitcoin/inputs-spent",
+        )
+    raise against_policy()
+
+
+def _is_own(node: BitcoinNode, wallet: str, address: object) -> bool:
+    if not wallet or not isinstance(address, str):
+        return False
+    try:
+        info = wallet_call(node, wallet, "getaddressinfo", address)
+    except NotFound:
+        raise
+    except Failure as failure:
+        if isinstance(failure, Invalid):
+            return False
+        raise
+    return isinstance(info, dict) and info.get("ismine") is True
+
+
+def _unusable(pointer: str, why: str) -> Invalid:
+    return Invalid(
+        "The transaction cannot be sent.",
+        next_step="Build it anew.",
+        code="bitcoin/transaction",
+        errors=(FieldError(pointer, why),),
+    )
