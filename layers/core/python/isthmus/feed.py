@@ -87,6 +87,12 @@ def read(table: Table, *, after: int, limit: int = 100) -> list[Fed]:
     return found
 
 
+def before(table: Table, number: int, *, limit: int = 100) -> list[Fed]:
+    """The events before a number, the last of them first: what was there when the number was known, so without gaps."""
+    page = table.query(FEED, prefix=_EVENT, after=_key(number), limit=limit, reverse=True)
+    return [Fed(**row.item) for row in page.rows]
+
+
 def end(table: Table) -> int:
     """The number of the last event."""
     return _number(table, _HEAD)
