@@ -14,7 +14,7 @@ class VerifyState(Request):
     aggregate: AggregateName
 
 
-class Verified(Response):
+class VerifiedState(Response):
     """The aggregate is what its events say, and these are whole."""
 
     aggregate: str
@@ -24,7 +24,7 @@ class Verified(Response):
 
 
 @operation("GET /v1/state/verify", effect=Effect.READ, errors=(Integrity, NotFound, Unavailable))
-def verify_state(request: VerifyState, caller: Caller, table: Table) -> Verified:
+def verify_state(request: VerifyState, caller: Caller, table: Table) -> VerifiedState:
     """Read all events of an aggregate of the caller's tenant and compare: hashes, order, and what they come to.
 
     Raises:
@@ -32,4 +32,4 @@ def verify_state(request: VerifyState, caller: Caller, table: Table) -> Verified
     """
     state.check_owner(table, caller.tenant, request.aggregate)
     head = journal.verify(table, request.aggregate)
-    return Verified(aggregate=head.aggregate, version=head.version, state=head.state, hash=head.hash)
+    return VerifiedState(aggregate=head.aggregate, version=head.version, state=head.state, hash=head.hash)
