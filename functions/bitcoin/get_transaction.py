@@ -7,7 +7,7 @@ from pydantic import AliasPath, Field
 from isthmus.bitcoin import transactions
 from isthmus.bitcoin.amounts import SatFromBtc
 from isthmus.bitcoin.deadline import within
-from isthmus.bitcoin.views import Address, Script, ScriptBytes, ScriptType, read
+from isthmus.bitcoin.views import Address, ScriptType, TransactionOutput, read
 from isthmus.failure import Integrity, NotFound, Precondition, Unavailable
 from isthmus.fields import BlockHash, FeerateSatPerKvb, Height, Hex32, Request, Response, Sat, Txid
 from isthmus.operation import Effect, operation
@@ -34,17 +34,6 @@ class TransactionInput(Response):
     value_sat: SatFromBtc | None = Field(None, validation_alias=AliasPath("prevout", "value"))
     script_type: ScriptType | None = Field(None, validation_alias=AliasPath("prevout", "scriptPubKey", "type"))
     address: Address | None = Field(None, validation_alias=AliasPath("prevout", "scriptPubKey", "address"))
-
-
-class TransactionOutput(Response):
-    """One output."""
-
-    vout: int = Field(validation_alias="n")
-    value_sat: SatFromBtc = Field(validation_alias="value")
-    script_type: ScriptType = Field(validation_alias=AliasPath("scriptPubKey", "type"))
-    address: Address | None = Field(None, validation_alias=AliasPath("scriptPubKey", "address"))
-    script_pubkey: Script = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
-    script_bytes: ScriptBytes = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
 
 
 class InclusionProof(Response):

@@ -1,7 +1,8 @@
 """Find out what became of payments that nobody knows the outcome of."""
 
-from isthmus.bitcoin import payments
+from isthmus.bitcoin import payments, signing
 from isthmus.bitcoin.deadline import within
+from isthmus.effects import Connector
 from isthmus.failure import Unavailable
 from isthmus.fields import Request, Response
 from isthmus.ledger.engine import Ledger
@@ -24,7 +25,10 @@ class Reconciled(Response):
 @operation("POST /v1/ledger/reconcile", effect=Effect.CHANGE, schedule="rate(1 minute)", errors=(Unavailable,))
 def reconcile_payments(request: ReconcilePayments, node: BitcoinNode, table: Table, clock: Clock) -> Reconciled:
     """Look up every unsettled payment that is due, and send again, under the same identity, what nobody has seen."""
-    ledger = Ledger(
-        table, {payments.CONNECTOR: payments.connector(table, within(node, WORKING_MS / 1000))}, clock.now_ms
-    )
+    node = within(node, WORKING_MS / 1000)
+    connectors: dict[str, Connector] = {
+        payments.CONNECTOR: payments.connector(table, node),
+        signing.CONNECTOR: signing.connector(table, node),
+    }
+    ledger = Ledger(table, connectors, clock.now_ms)
     return Reconciled(states=dict(ledger.reconcile(until_ms=clock.now_ms() + WORKING_MS)))

@@ -100,10 +100,44 @@ class WalletNode(ModelNode):
     def walletcreatefundedpsbt(self, inputs: Any, outputs: Any, locktime: int, options: Any) -> Any:
         reply = super().walletcreatefundedpsbt(inputs, outputs, locktime, options)
         self.funded = json.loads(reply["psbt"])
-        return reply | {"psbt": self._packed()}
+        return reply | {"psbt": _packed(self.funded)}
+
+    def walletprocesspsbt(self, psbt: str, sign: bool) -> Any:  # noqa: FBT001 - the node's signature
+        body = _opened("walletprocesspsbt", psbt)
+        if sign and self.wallet_locked:
+            raise codes.of_rpc("walletprocesspsbt", -13)
+        signed = {"signed": True} if sign and set(body["coins"]) <= set(self.coins) else {}
+        return {"psbt": _packed(body | signed)}
 
     def finalizepsbt(self, psbt: str) -> Any:
-        return {"complete": True, "hex": base64.b64decode(psbt).hex()}
+        body = _opened("finalizepsbt", psbt)
+        return {"complete": body.pop("signed", False), "hex": json.dumps(body).encode().hex()}
+
+    def decodepsbt(self, psbt: str) -> Any:
+        body = _opened("decodepsbt", psbt)
+        signed = {"final_scriptwitness": ["00"]} if body.pop("signed", False) else {}
+        tx = self.decoderawtransaction(json.dumps(body).encode().hex())
+        about = signed | {name: body[name] for name in ("sighash",) if name in body}
+        script = {"type": "witness_v0_keyhash"}
+        inputs = [
+            about
+            | (
+                {"witness_utxo": {"amount": _btc(self.coins[coin]), "scriptPubKey": script}}
+                if coin in self.coins
+                else {}
+            )
+            for coin in body["coins"]
+        ]
+        return {"tx": tx | {"vin": [one | {"sequence": 0} for one in tx["vin"]]}, "inputs": inputs}
+
+    def analyzepsbt(self, psbt: str) -> Any:
+        body = _opened("analyzepsbt", psbt)
+        if body.get("broken"):
+            return {"inputs": [], "next": "creator", "error": "PSBT is not valid."}
+        lacks = {"next": "signer", "missing": {"signatures": ["ab" * 20]}}
+        told = {"next": "extractor"} if body.get("signed") else lacks
+        fee = {"fee": _btc(_fee(body)), "estimated_vsize": 140, "next": told["next"]}
+        return fee | {"inputs": [told for _ in body["coins"]]}
 
     def decoderawtransaction(self, raw: str) -> Any:
         try:
@@ -111,11 +145,11 @@ class WalletNode(ModelNode):
         except ValueError:
             raise codes.of_rpc("decoderawtransaction", -22) from None
         paid = [(address, value) for one in body["to"] for address, value in one.items()]
-        left = sum(self.coins[coin] for coin in set(body["coins"])) - body["amount"] - _fee(body)
+        left = sum(self.coins.get(coin, 0) for coin in set(body["coins"])) - body["amount"] - _fee(body)
         outputs = [*paid, (OWN, str(_btc(left)))]
         vout = [
-            {"value": Decimal(value), "scriptPubKey": {"hex": address.encode().hex(), "address": address}}
-            for address, value in outputs
+            _output(index, address, value)
+            for index, (address, value) in enumerate(outputs)
         ]
         return super().decoderawtransaction(raw) | {"vout": vout}
 
@@ -133,7 +167,7 @@ class WalletNode(ModelNode):
         self.serial += 1
         fee = _fee(self.mempool[txid]) * 3
         self.funded = {**self.mempool[txid], "fee": fee, "serial": self.serial} | self.spoiled
-        return {"psbt": self._packed(), "fee": _btc(fee)}
+        return {"psbt": _packed(self.funded), "fee": _btc(fee)}
 
     def testmempoolaccept(self, raws: list[str]) -> Any:
         body = json.loads(bytes.fromhex(raws[0]))
@@ -157,9 +191,6 @@ class WalletNode(ModelNode):
     def _waiting(self) -> set[str]:
         return {coin for one in self.mempool.values() for coin in one["coins"]}
 
-    def _packed(self) -> str:
-        return base64.b64encode(json.dumps(self.funded).encode()).decode()
-
     def importdescriptors(self, wallet: str, asked: list[Any]) -> Any:
         self.imported += asked
         return [{"success": True} for _ in asked]
@@ -181,6 +212,23 @@ def real_world(node: Any) -> Iterator[SmallWorld]:
         made.node = node
         with wiring.replaced({BitcoinNode: node}):
             yield made
+
+
+def _output(index: int, address: str, value: str) -> dict[str, Any]:
+    script = {"hex": address.encode().hex(), "address": address, "type": "witness_v0_keyhash"}
+    return {"n": index, "value": Decimal(value), "scriptPubKey": script}
+
+
+def _packed(body: Any) -> str:
+    return base64.b64encode(json.dumps(body).encode()).decode()
+
+
+def _opened(method: str, psbt: str) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = json.loads(base64.b64decode(psbt, validate=True))
+    except ValueError:
+        raise codes.of_rpc(method, -22) from None
+    return body
 
 
 def _fee(body: Any) -> int:

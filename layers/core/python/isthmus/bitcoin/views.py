@@ -7,8 +7,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, Field, ValidationError
 
+from isthmus.bitcoin.amounts import SatFromBtc
 from isthmus.bitcoin.codes import UNDOCUMENTED, failure
 from isthmus.failure import Failure
+from isthmus.fields import Response
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -109,6 +111,17 @@ Script = Annotated[
 ]
 ScriptBytes = Annotated[int, BeforeValidator(_script_length), Field(ge=0, description="length of the script")]
 Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{8,120}$")]
+
+
+class TransactionOutput(Response):
+    """One output."""
+
+    vout: int = Field(validation_alias="n")
+    value_sat: SatFromBtc = Field(validation_alias="value")
+    script_type: ScriptType = Field(validation_alias=AliasPath("scriptPubKey", "type"))
+    address: Address | None = Field(None, validation_alias=AliasPath("scriptPubKey", "address"))
+    script_pubkey: Script = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
+    script_bytes: ScriptBytes = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
 
 
 def whole(value: Any) -> int:

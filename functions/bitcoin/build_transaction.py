@@ -1,0 +1,53 @@
+"""A payment that nobody has signed yet."""
+
+from pydantic import Field
+
+from isthmus.bitcoin.building import check, fund
+from isthmus.bitcoin.deadline import within
+from isthmus.bitcoin.payments import CONNECTOR
+from isthmus.bitcoin.wanted import WantedPayment
+from isthmus.failure import Funds, NotFound, Precondition, Refused, Unavailable
+from isthmus.fields import Response, Sat
+from isthmus.ledger.records import leased
+from isthmus.operation import Effect, operation
+from isthmus.ports import BitcoinNode, Caller, Table
+
+
+class BuildTransaction(WantedPayment):
+    """A payment as it is wanted."""
+
+
+class UnsignedTransaction(Response):
+    """The payment with inputs and change, without signatures."""
+
+    psbt: str = Field(description="PSBT (BIP 174), base64")
+    amount_sat: Sat = Field(description="to all recipients")
+    fee_sat: Sat
+    change_index: int | None = Field(description="the output that comes back to the wallet")
+
+
+@operation(
+    "POST /v1/bitcoin/psbts",
+    effect=Effect.CHANGE,
+    errors=(Funds, NotFound, Precondition, Refused, Unavailable),
+)
+def build_transaction(
+    request: BuildTransaction, caller: Caller, node: BitcoinNode, table: Table
+) -> UnsignedTransaction:
+    """Choose coins and change for a payment and give it away unsigned, for signers that are elsewhere.
+
+    It uses up a change address. Nothing holds the coins: until it is broadcast, another payment may spend them.
+
+    Raises:
+        Invalid: an address is not one of the node's network, an amount is dust, something is named twice.
+        Funds: the wallet cannot pay this.
+        Precondition: a named coin belongs to a payment that is not settled.
+        Refused: the fee would be above the cap.
+    """
+    node, draft = within(node), request.draft(caller.tenant)
+    check(node, draft)
+    funded = fund(node, draft, leased(table, CONNECTOR))
+    amount_sat = sum(one.amount_sat for one in request.recipients)
+    return UnsignedTransaction(
+        psbt=funded.psbt, amount_sat=amount_sat, fee_sat=funded.fee_sat, change_index=funded.change_index
+    )

@@ -1,0 +1,98 @@
+"""Partially signed transactions: what one spends, pays and lacks, as far as itself says.
+
+Source: BIP 174. The values of inputs stand in the PSBT itself. Where it has the whole transaction that an input spends
+from, the node has compared its id; where it has the spent output only, whoever made the PSBT may have lied about it,
+which signatures of Taproot commit to and older ones do not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from isthmus.bitcoin.amounts import sat_from_btc
+from isthmus.bitcoin.views import SCRIPT_TYPES, undocumented
+from isthmus.ports import BitcoinNode
+
+ROLES = frozenset({"creator", "updater", "signer", "finalizer", "extractor"})
+
+
+@dataclass(frozen=True)
+class InputState:
+    """One input; null where the PSBT does not say."""
+
+    txid: str
+    vout: int
+    sequence: int
+    value_sat: int | None
+    script_type: str | None
+    address: str | None
+    proven: bool
+    sighash: str | None
+    final: bool
+    next: str | None
+    missing_signatures: list[str]
+
+
+@dataclass(frozen=True)
+class State:
+    """A whole PSBT; `valid` is False when it contradicts itself."""
+
+    txid: str
+    inputs: list[InputState]
+    outputs: list[Mapping[str, Any]]
+    valid: bool
+    next: str | None
+    fee_sat: int | None
+    estimated_vsize: int | None
+
+
+def decode(node: BitcoinNode, psbt: str) -> State:
+    """Read a PSBT of version 0.
+
+    Raises:
+        Invalid: it is none.
+    """
+    told, analysis = node.call("decodepsbt", psbt), node.call("analyzepsbt", psbt)
+    try:
+        judged = analysis.get("inputs") or [{}] * len(told["inputs"])
+        inputs = [_input(*one) for one in zip(told["tx"]["vin"], told["inputs"], judged, strict=True)]
+        return State(
+            txid=str(told["tx"]["txid"]),
+            inputs=inputs,
+            outputs=list(told["tx"]["vout"]),
+            valid="error" not in analysis,
+            next=_role(analysis),
+            fee_sat=_fee(told, analysis),
+            estimated_vsize=analysis.get("estimated_vsize"),
+        )
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise undocumented() from None
+
+
+def _input(spends: Mapping[str, Any], state: Mapping[str, Any], judged: Mapping[str, Any]) -> InputState:
+    vout, whole = int(spends["vout"]), state.get("non_witness_utxo")
+    spent = state.get("witness_utxo") if whole is None else whole["vout"][vout]
+    script = {} if spent is None else spent["scriptPubKey"]
+    return InputState(
+        txid=str(spends["txid"]),
+        vout=vout,
+        sequence=int(spends["sequence"]),
+        value_sat=None if spent is None else sat_from_btc(spent["amount"] if "amount" in spent else spent["value"]),
+        script_type=SCRIPT_TYPES.get(script["type"], "other") if script else None,
+        address=script.get("address"),
+        proven=whole is not None,
+        sighash=state.get("sighash"),
+        final="final_scriptSig" in state or "final_scriptwitness" in state,
+        next=_role(judged),
+        missing_signatures=[str(one) for one in judged.get("missing", {}).get("signatures", [])],
+    )
+
+
+def _fee(told: Mapping[str, Any], analysis: Mapping[str, Any]) -> int | None:
+    fee = analysis.get("fee", told.get("fee"))
+    return None if fee is None else sat_from_btc(fee)
+
+
+def _role(judged: Mapping[str, Any]) -> str | None:
+    role = judged.get("next")
+    return role if role in ROLES else None
