@@ -1,6 +1,6 @@
 """The relay under every schedule of faults and beside every other relay: no event is lost, doubled or out of order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -14,7 +14,8 @@ from isthmus.storage.table import Put, Write
 from tests.faults.feed import FeedTrial, feed_trial, happen, somebody_counts, somebody_relays
 from tests.faults.world import MemoryTable, Schedule, World, schedules
 
-MOST = 1_500
+MOST = 1_000
+"""Of the 7,335 schedules that there are: all of one fault, and of two faults one in ten."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +32,10 @@ def test_without_a_fault_everything_is_fed_and_told_once() -> None:
 
 
 def test_no_schedule_of_two_faults_loses_doubles_or_disorders_an_event() -> None:
-    broken, ran = all_schedules(faults=2, at_most=MOST)
+    ran = [(dict(schedule), run.broken) for schedule, run in trials(faults=2)]
 
-    assert broken == []
-    assert ran == MOST
+    assert [one for one in ran if one[1]] == []
+    assert len(ran) == MOST
 
 
 @pytest.mark.parametrize("somebody", [somebody_relays, somebody_counts])
@@ -59,19 +60,16 @@ def test_a_relay_that_is_late_or_gone_and_another_that_takes_over(kind: str) -> 
     assert [run.broken for run in runs if run.broken] == []
 
 
-def all_schedules(*, faults: int, at_most: int) -> tuple[list[Any], int]:
+def trials(*, faults: int) -> Iterator[tuple[Schedule, FeedTrial]]:
+    """A run under each schedule, fewest faults first."""
     runs: list[FeedTrial] = []
 
     def run(schedule: Schedule) -> World:
-        runs.append(feed_trial(schedule))
-        return runs[-1].world
+        runs[:] = [feed_trial(schedule)]
+        return runs[0].world
 
-    broken = [
-        (dict(schedule), runs[-1].broken)
-        for schedule, _ in schedules(run, faults=faults, at_most=at_most)
-        if runs[-1].broken
-    ]
-    return broken, len(runs)
+    for schedule, _ in schedules(run, faults=faults, at_most=MOST):
+        yield schedule, runs[0]
 
 
 def test_the_invariants_notice_a_relay_without_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +80,7 @@ def test_the_invariants_notice_a_relay_without_its_condition(monkeypatch: pytest
         return [Put(one.pk, one.sk, one.item) if isinstance(one, Put) else one for one in writes], count
 
     monkeypatch.setattr(feed, "_batch", careless)
-    assert all_schedules(faults=2, at_most=MOST)[0]
+    assert any(run.broken for _, run in trials(faults=2))
 
 
 def test_the_invariants_notice_a_relay_that_believes_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +104,7 @@ def test_the_invariants_notice_a_bus_that_is_told_nothing_after_a_fault(monkeypa
 
     right = feed.publish
     monkeypatch.setattr(feed, "publish", lambda table, bus, more: right(table, Forgetful(bus), more))
-    assert all_schedules(faults=1, at_most=MOST)[0]
+    assert any(run.broken for _, run in trials(faults=1))
 
 
 def test_who_follows_stops_at_a_number_that_is_not_visible_yet() -> None:

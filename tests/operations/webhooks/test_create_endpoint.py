@@ -9,6 +9,7 @@ from functions.webhooks.list_endpoints import list_endpoints
 from isthmus import wiring
 from isthmus.outbound.door import Door
 from isthmus.ports import Outbound
+from isthmus.webhooks import endpoints
 from isthmus.webhooks.endpoints import MAX_ENDPOINTS
 from tests.operations.webhooks.conftest import Receiver, Site
 
@@ -22,6 +23,22 @@ def test_the_secret_is_in_this_answer_and_in_no_other(site: Site) -> None:
     assert status == 201
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", made["secret"])
     assert listed == {"endpoints": [{name: value for name, value in made.items() if name != "secret"}]}
+
+
+def test_the_secret_is_in_no_log_and_no_repr(
+    site: Site, receiver: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    made = site.endpoint(receiver)
+    receiver.status = 500
+    site.happen()
+    site.deliver()
+    found = endpoints.owned(site.table, "main", made["endpoint_id"])
+    printed = capfd.readouterr()
+
+    for place in (caplog.text, printed.out, printed.err, repr(found), str(site.deliveries(made))):
+        assert made["secret"].removeprefix("whsec_") not in place
+        assert receiver.url not in place
 
 
 @pytest.mark.parametrize(
