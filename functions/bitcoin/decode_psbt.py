@@ -67,7 +67,7 @@ def decode_psbt(request: DecodePsbt, node: BitcoinNode) -> PsbtView:
     sized = found.fee_sat is not None and found.fee_sat >= 0 and bool(found.estimated_vsize)
     return PsbtView(
         txid=found.txid,
-        valid=found.valid,
+        valid=found.valid and (found.fee_sat is None or found.fee_sat >= 0),
         complete=bool(found.inputs) and all(one.final for one in found.inputs),
         next=found.next,
         fee_sat=found.fee_sat,

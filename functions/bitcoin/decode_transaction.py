@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from isthmus.bitcoin.deadline import within
-from isthmus.bitcoin.views import TransactionOutput, read, undocumented
+from isthmus.bitcoin.views import TransactionOutput, outputs, read, undocumented
 from isthmus.bitcoin.wanted import RawHex
 from isthmus.failure import Unavailable
 from isthmus.fields import Request, Response, Txid
@@ -49,16 +49,16 @@ def decode_transaction(request: DecodeTransaction, node: BitcoinNode) -> Decoded
     """Read a transaction; nothing is looked up or checked against the chain.
 
     Raises:
-        Invalid: it is no transaction.
+        Invalid: it is no transaction, or pays an amount that there cannot be.
     """
     reply = within(node).call("decoderawtransaction", request.transaction)
     try:
         inputs = [read(DecodedInput, one, coinbase="coinbase" in one, signed=_signed(one)) for one in reply["vin"]]
-        outputs = [read(TransactionOutput, one) for one in reply["vout"]]
+        made = outputs(reply["vout"], "/transaction")
     except (LookupError, TypeError):
         raise undocumented() from None
     replaceable = any(one.sequence < FINAL_SEQUENCE for one in inputs)
-    return read(DecodedTransaction, reply, inputs=inputs, outputs=outputs, replaceable=replaceable)
+    return read(DecodedTransaction, reply, inputs=inputs, outputs=made, replaceable=replaceable)
 
 
 def _signed(one: dict[str, dict[str, str]]) -> bool:

@@ -146,11 +146,8 @@ class WalletNode(ModelNode):
             raise codes.of_rpc("decoderawtransaction", -22) from None
         paid = [(address, value) for one in body["to"] for address, value in one.items()]
         left = sum(self.coins.get(coin, 0) for coin in set(body["coins"])) - body["amount"] - _fee(body)
-        outputs = [*paid, (OWN, str(_btc(left)))]
-        vout = [
-            _output(index, address, value)
-            for index, (address, value) in enumerate(outputs)
-        ]
+        outputs = [*paid, *([(OWN, str(_btc(left)))] if left > 0 else [])]
+        vout = [_output(index, address, value) for index, (address, value) in enumerate(outputs)]
         return super().decoderawtransaction(raw) | {"vout": vout}
 
     def getaddressinfo(self, address: str) -> Any:

@@ -1,6 +1,8 @@
 """Transactions that are built, read, signed and sent in steps, on a real node."""
 
 import base64
+import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.node
 
 AMOUNT_SAT = 50_000
 LIMIT_SAT = 60_000
+MUTATIONS = 400
 WANTED: dict[str, Any] = {
     "wallet": "till",
     "recipients": [{"address": ADDRESS, "amount_sat": AMOUNT_SAT}],
@@ -200,3 +203,33 @@ def test_a_locked_wallet_builds_and_signs_nothing(here: SmallWorld, own_node: Re
     assert sign(here, unsigned["psbt"], wallet="locked")[1]["type"] == "/problems/precondition/bitcoin/wallet-locked"
     core.call("walletpassphrase", "open sesame", 60, wallet="isthmus.main.locked")
     assert sign(here, unsigned["psbt"], wallet="locked")[0] == 200
+
+
+def test_whatever_is_changed_in_bytes_the_answer_is_a_reading_or_says_what_is_wrong(here: SmallWorld) -> None:
+    chance = random.Random(7)
+    psbt = base64.b64decode(built(here)["psbt"])
+    signed = sign(here, base64.b64encode(psbt).decode())[1]
+    raw = bytes.fromhex(signed["transaction"])
+    seen: Counter[int] = Counter()
+    for _ in range(MUTATIONS):
+        other = base64.b64encode(mutated(psbt, chance)).decode()
+        limit = {"wallet": "till", "max_spent_sat": 1}
+        answers = [
+            here.call(decode_psbt, {"psbt": other}),
+            here.call(sign_transaction, {"psbt": other} | limit, idempotency_key=str(chance.random())),
+            here.call(decode_transaction, {"transaction": (hexed := mutated(raw, chance).hex())}),
+            here.call(broadcast_transaction, {"transaction": hexed} | limit, idempotency_key=str(chance.random())),
+        ]
+        for status, body, _ in answers:
+            seen[status] += 1
+            assert status in (200, 409, 422), f"{status} {body} {other} {hexed}"
+    assert min(seen[200], seen[422]) > MUTATIONS // 10, seen
+
+
+def mutated(content: bytes, chance: random.Random) -> bytes:
+    """The bytes with one to three of them changed, or cut, or repeated."""
+    changed = bytearray(content)
+    for _ in range(chance.randint(1, 3)):
+        changed[chance.randrange(len(changed))] = chance.choice((0, 1, 0x7F, 0x80, 0xFD, 0xFF, chance.randrange(256)))
+    cut = chance.randrange(len(changed)) if chance.random() < 0.1 else len(changed)
+    return bytes(changed[: max(cut, 20)])

@@ -6,11 +6,14 @@ from typing import Any
 
 from isthmus.bitcoin.amounts import MSAT, sat_from_btc
 from isthmus.bitcoin.building import against_policy, check_number, is_spent, leased_coins, spenders, verdict
-from isthmus.bitcoin.views import undocumented, whole
+from isthmus.bitcoin.views import outputs, undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Prepared
 from isthmus.failure import Failure, FieldError, Invalid, NotFound, Refused
 from isthmus.ports import BitcoinNode
+
+MAX_VOUT = 999_999
+"""More outputs than a block has room for; the node's RPC takes no more than 2^31 - 1."""
 
 MAX_OWN = 100
 """How many outputs the wallet is asked about; those beyond count as somebody else's."""
@@ -40,6 +43,7 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
         Refused: the node would not take it, it would replace another, or it spends more than was said.
     """
     reply = node.call("decoderawtransaction", request.transaction)
+    outputs(reply.get("vout") if isinstance(reply, dict) else None, "/transaction")
     txid, vsize, coins = _read(reply)
     known = _known(node, request.wallet, txid)
     fee_sat = 0 if known else _tried(node, request.transaction, coins, leased)
@@ -62,12 +66,12 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
     )
 
 
-def others_sat(node: BitcoinNode, wallet: str, outputs: Sequence[Mapping[str, Any]]) -> int:
+def others_sat(node: BitcoinNode, wallet: str, made: Sequence[Mapping[str, Any]]) -> int:
     """What outputs of a decoded transaction pay to others than the wallet."""
     try:
         return sum(
             sat_from_btc(one["value"])
-            for index, one in enumerate(outputs)
+            for index, one in enumerate(made)
             if index >= MAX_OWN or not _is_own(node, wallet, one["scriptPubKey"].get("address"))
         )
     except (LookupError, ValueError):
@@ -96,10 +100,12 @@ def distinct_coins(inputs: Sequence[Mapping[str, Any]], pointer: str) -> tuple[s
     """The outpoints that a decoded transaction spends.
 
     Raises:
-        Invalid: it spends one twice, or is a coinbase.
+        Invalid: it spends one twice, or one that there cannot be, or is a coinbase.
     """
     if not inputs or any("coinbase" in one for one in inputs):
         raise _unusable(pointer, "spends no coins, so it cannot be sent")
+    if any(int(one["vout"]) > MAX_VOUT for one in inputs):
+        raise _unusable(pointer, "spends an output that no transaction has")
     coins = tuple(f"{one['txid']}:{int(one['vout'])}" for one in inputs)
     if len(set(coins)) != len(coins):
         raise _unusable(pointer, "spends a coin twice")

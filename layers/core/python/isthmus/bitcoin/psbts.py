@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.bitcoin.amounts import sat_from_btc
-from isthmus.bitcoin.views import SCRIPT_TYPES, undocumented
+from isthmus.bitcoin.views import SCRIPT_TYPES, impossible_amount, outputs, undocumented
 from isthmus.ports import BitcoinNode
 
 ROLES = frozenset({"creator", "updater", "signer", "finalizer", "extractor"})
@@ -50,11 +50,14 @@ def decode(node: BitcoinNode, psbt: str) -> State:
     """Read a PSBT of version 0.
 
     Raises:
-        Invalid: it is none.
+        Invalid: it is none, or speaks of an amount that there cannot be.
     """
     told, analysis = node.call("decodepsbt", psbt), node.call("analyzepsbt", psbt)
     try:
+        outputs(told["tx"]["vout"], "/psbt")
         judged = analysis.get("inputs") or [{}] * len(told["inputs"])
+        if not len(told["tx"]["vin"]) == len(told["inputs"]) == len(judged):
+            raise undocumented()
         inputs = [_input(*one) for one in zip(told["tx"]["vin"], told["inputs"], judged, strict=True)]
         return State(
             txid=str(told["tx"]["txid"]),
@@ -65,7 +68,9 @@ def decode(node: BitcoinNode, psbt: str) -> State:
             fee_sat=_fee(told, analysis),
             estimated_vsize=analysis.get("estimated_vsize"),
         )
-    except (AttributeError, LookupError, TypeError, ValueError):
+    except ValueError:
+        raise impossible_amount("/psbt") from None
+    except (AttributeError, LookupError, TypeError):
         raise undocumented() from None
 
 

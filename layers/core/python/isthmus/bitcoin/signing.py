@@ -101,6 +101,8 @@ class Signatures:
     def _checked(self, state: State) -> tuple[str, ...]:
         if not state.valid:
             raise _unusable("contradicts itself")
+        if state.fee_sat is not None and state.fee_sat < 0:
+            raise _unusable("pays more than it spends")
         if any(one.sighash not in _WHOLE for one in state.inputs):
             raise _unusable("asks for signatures that do not cover all inputs and outputs")
         coins = distinct_coins([{"txid": one.txid, "vout": one.vout} for one in state.inputs], "/psbt")

@@ -7,9 +7,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, Field, ValidationError
 
-from isthmus.bitcoin.amounts import SatFromBtc
+from isthmus.bitcoin.amounts import MAX_BTC, SatFromBtc
 from isthmus.bitcoin.codes import UNDOCUMENTED, failure
-from isthmus.failure import Failure
+from isthmus.failure import Failure, FieldError, Invalid
 from isthmus.fields import Response
 
 M = TypeVar("M", bound=BaseModel)
@@ -122,6 +122,29 @@ class TransactionOutput(Response):
     address: Address | None = Field(None, validation_alias=AliasPath("scriptPubKey", "address"))
     script_pubkey: Script = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
     script_bytes: ScriptBytes = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
+
+
+def outputs(reply: object, pointer: str) -> list[TransactionOutput]:
+    """The outputs of a transaction that a caller has sent, as the node has decoded it.
+
+    Raises:
+        Invalid: one pays an amount that there cannot be; a node decodes that, and nobody takes it.
+    """
+    found = reply if isinstance(reply, list) else []
+    amounts = [one.get("value") for one in found if isinstance(one, Mapping)]
+    if any(isinstance(one, Decimal | int) and not 0 <= one <= MAX_BTC for one in amounts):
+        raise impossible_amount(pointer)
+    return [read(TransactionOutput, one) for one in found]
+
+
+def impossible_amount(pointer: str) -> Invalid:
+    """An amount below zero or above what there will ever be."""
+    return Invalid(
+        "It speaks of an amount that there cannot be.",
+        next_step="Build it anew.",
+        code="bitcoin/amount",
+        errors=(FieldError(pointer, "has an amount below 0 or above 21 million bitcoin"),),
+    )
 
 
 def whole(value: Any) -> int:
