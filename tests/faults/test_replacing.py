@@ -17,8 +17,10 @@ from isthmus.bitcoin.payments import connector
 from isthmus.bitcoin.replacing import Bump
 from isthmus.failure import Failure, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
+from isthmus.journal import Change
 from isthmus.ledger.engine import Ledger
 from isthmus.ledger.records import FINAL, NOT_RECORDED, UNSETTLED, Intent, aggregate, leased
+from isthmus.storage.table import Write
 from tests.faults.payment import ADA, AMOUNT_SAT, FEE_SAT, INTENT, LIMITS, WANTED
 from tests.faults.wallet_world import WalletNode
 from tests.faults.world import Crash, MemoryTable, Schedule, World, schedules
@@ -35,6 +37,7 @@ class Trial:
 
     world: World
     mined_first: bool
+    kind: type[Ledger] = Ledger
     now_ms: int = 1_000_000
     told: list[str] = field(default_factory=list)
 
@@ -45,7 +48,7 @@ class Trial:
             self.world, {"c" * 63 + "1:0": 80_000, "c" * 63 + "2:0": 90_000}, wallets={"till": False}
         )
         made: Any = connector(self.table, self.node)
-        self.engine = Ledger(self.table, {"bitcoin": made}, lambda: self.now_ms)
+        self.engine = self.kind(self.table, {"bitcoin": made}, lambda: self.now_ms)
         assert self.engine.pay(INTENT, WANTED, LIMITS).state == "succeeded"
         (self.old,) = self.node.effects
 
@@ -118,3 +121,37 @@ def test_whatever_goes_wrong_the_recipients_are_paid_once_and_both_records_agree
             broken[str(schedule)] = (found, trials[-1].told, trials[-1].node.effects)
     assert not broken, f"{len(broken)} of {len(trials)}, such as {next(iter(broken.items()))}"
     assert len(trials) > 100
+
+
+class NamesNoReplacement(Ledger):
+    """Leaves the record of the replaced payment as it was."""
+
+    def _replaced(self, change: Change, now_ms: int) -> list[Write]:
+        return []
+
+
+class BumpsAnotherTime(Ledger):
+    """Builds the replacement anew when the answer to the first was lost."""
+
+    def settle(self, head: journal.Head) -> journal.Head:
+        if head.state in FINAL:
+            return head
+        again = self.connectors["bitcoin"].prepare(BUMP)
+        return self._record(head, self.connectors["bitcoin"].send(again), first=False)
+
+
+@pytest.mark.parametrize(("kind", "finds"), [(NamesNoReplacement, "R4"), (BumpsAnotherTime, "R5")])
+def test_the_harness_finds_what_is_wrong_on_purpose(kind: type[Ledger], finds: str) -> None:
+    found: set[str] = set()
+
+    def run(schedule: Schedule) -> World:
+        one = Trial(World(schedule), mined_first=False, kind=kind)
+        with suppress(Failure):
+            one.run()
+        found.update(one.broken)
+        return one.world
+
+    for _ in schedules(run, faults=1, at_most=150):
+        if finds in found:
+            return
+    raise AssertionError(f"{kind.__name__} was not found, only {sorted(found)}")
