@@ -26,7 +26,7 @@ DISABLED_AFTER_MS = 3 * 86_400_000
 GONE = 410
 """An endpoint that says this wants nothing any more (RFC 9110 section 15.5.11)."""
 
-_PAGE = 64
+_PAGE = 256
 
 
 @dataclass
