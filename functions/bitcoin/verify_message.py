@@ -18,7 +18,7 @@ class VerifyMessage(Request):
     """The message, and what proves it."""
 
     address: str = Field(min_length=14, max_length=90, description="a p2pkh address")
-    message: str = Field(max_length=10_000)
+    message: str = Field(max_length=4_000)
     signature: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9+/]{87}=$", description="65 bytes in base64, as signmessage gives them")
     ]

@@ -19,6 +19,9 @@ from isthmus.request import MAX_BODY_BYTES, MAX_DEPTH, MAX_FIELD_ERRORS, Channel
 MAX_LIST = 1_000
 MAX_PAGE = 200
 MAX_TEXT = 4_096
+MAX_SERIALIZED = 256 * 1024
+SERIALIZED = ("/transaction", "/psbt")
+"""Whole transactions, which are longer than any text: what the network relays has up to 100,000 virtual bytes."""
 MAX_HEADERS = 10_240
 """What API Gateway lets a request's line and headers be together; only the platform itself sends as much."""
 
@@ -152,7 +155,8 @@ def test_there_are_fields_to_look_at() -> None:
 def test_every_field_of_every_request_has_a_limit(operation: Operation, place: str, leaf: Schema) -> None:
     match leaf["type"]:
         case "string":
-            assert longest(leaf) <= (MAX_HEADERS if operation.service else MAX_TEXT)
+            text = MAX_SERIALIZED if place.endswith(SERIALIZED) else MAX_TEXT
+            assert longest(leaf) <= (MAX_HEADERS if operation.service else text)
         case "array":
             assert leaf["maxItems"] <= MAX_LIST
         case "object":

@@ -41,7 +41,7 @@ class WantedPayment(Request):
         default=None, description="the feerate; without it the node's estimate for target_blocks"
     )
     target_blocks: int = Field(default=6, ge=1, le=1008, description="in how many blocks it should confirm")
-    subtract_fee: list[Annotated[int, Field(ge=0)]] = Field(
+    subtract_fee: list[Annotated[int, Field(ge=0, le=MAX_RECIPIENTS - 1)]] = Field(
         default=[], max_length=MAX_RECIPIENTS, description="which recipients, by index, share the fee"
     )
     coins: list[Outpoint] = Field(default=[], max_length=60, description="spend these coins and no others")
