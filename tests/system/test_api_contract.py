@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from infra.local.signing import Signer
+from isthmus import feed, journal
 from isthmus.access import proving
+from isthmus.access.caller import Caller
 from isthmus.clock import SystemClock
 from isthmus.failure import Unavailable
 from isthmus.faults import letters
@@ -25,8 +27,11 @@ from isthmus.faults.fingerprint import fingerprint
 from isthmus.faults.gate import move
 from isthmus.faults.letters import Record
 from isthmus.faults.reports import Reporter
+from isthmus.journal import START, Lifecycle
 from isthmus.ports import Table
 from isthmus.storage.adapters.sqlite import SqliteTable
+from isthmus.webhooks import deliveries, endpoints
+from isthmus.webhooks.deliveries import DUE
 
 pytestmark = [pytest.mark.node, pytest.mark.system]
 
@@ -34,6 +39,7 @@ EXAMPLES = 200
 WORKERS = 1  # more are threads of one process, which share one processor and CPython 3.11's faulty count of AST depth
 REPORT = Path(__file__).parents[2] / "build" / "api-contract.json"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:no-more"
+HOOK = "https://hooks.isthmus-contract.dev/"
 SEED = int(os.environ.get("ISTHMUS_CONTRACT_SEED", "1"))
 TOKEN_S = 200
 ODD = (0, 9, 32, 37, 91, 0x7F, 0xE9, 0x665, 0x202E, 0xFFF0, 0x1F600)
@@ -42,6 +48,7 @@ NOT_BY_CHANCE = {
     "POST /v1/faults/letters/{letter_id}/redrive",
     "POST /v1/bitcoin/payments",
     "GET /v1/ledger/payments/{payment_id}",
+    "POST /v1/ledger/payments/{payment_id}/settle",
 }
 """Nobody guesses a signed assertion; the function of the letters is no more; there is no wallet, so nothing is paid."""
 CHECKS = (
@@ -141,9 +148,32 @@ def broken(table: Table) -> dict[str, list[str]]:
     }
 
 
+def happened(table: Table) -> dict[str, list[str]]:
+    """What is there when something has happened: an aggregate, the feed, and who wants to be called about it."""
+    now_ms, front = time.time_ns() // 1_000_000, "house/door/front"
+    caller = Caller("did", "did:key:zContract", "owner")
+    made = [endpoints.create(table, caller, HOOK, (), start=0, now_ms=now_ms) for _ in range(4)]
+    lifecycle = Lifecycle("door", {(START, "built"): "shut"})
+    journal.apply(table, journal.draft(lifecycle, journal.fresh(front), "built", {}, now_ms=now_ms, by="contract"))
+    feed.relay(table, lambda: True)
+    for one in made:
+        deliveries.make(table, one, now_ms, lambda: True)
+        endpoints.save(table, replace(one, status="disabled"))  # and stay uncalled, all but one
+    endpoints.enable(table, endpoints.owned(table, "main", made[-1].endpoint_id))
+    for row in table.query(DUE).rows:
+        table.delete(DUE, row.sk)
+    return {
+        "query.aggregate": [front],
+        "body.aggregate": [front],
+        "path.endpoint_id": [one.endpoint_id for one in made],
+        "path.delivery_id": [f"{1:016d}"],
+        "body.url": [HOOK],
+    }
+
+
 def known(system: Any) -> dict[str, list[str]]:
     """Values of parameters that name something: random ones alone would never meet a thing that is there."""
-    failed = broken(SqliteTable(system.home / "table.sqlite"))
+    failed = broken(SqliteTable(system.home / "table.sqlite")) | happened(SqliteTable(system.home / "table.sqlite"))
     system.isthmus("invoke", "analyze_faults")
     blocks = [system.get(f"/v1/bitcoin/block?height={height}") for height in (1, 140)]
     key = {"name": "contract", "scopes": ["bitcoin:read"]}
