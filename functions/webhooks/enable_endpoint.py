@@ -15,4 +15,4 @@ from isthmus.webhooks.views import EndpointView, OfEndpoint, endpoint_view
 def enable_endpoint(request: OfEndpoint, caller: Caller, table: Table, clock: Clock) -> EndpointView:
     """Call an endpoint again that was disabled, from where it was: nothing that happened meanwhile is left out."""
     found = endpoints.owned(table, caller.tenant, request.endpoint_id)
-    return endpoint_view(endpoints.enable(table, found), clock.now_ms())
+    return endpoint_view(endpoints.enable(table, found, caller.id), clock.now_ms())

@@ -18,12 +18,14 @@ from functions.webhooks.create_endpoint import create_endpoint
 from functions.webhooks.deliver import deliver
 from functions.webhooks.list_deliveries import list_deliveries
 from isthmus import feed, journal, wiring
+from isthmus.access import principals
 from isthmus.access.caller import Caller
+from isthmus.access.principals import Principal
 from isthmus.fields import MAX_MSAT
 from isthmus.journal import START, Lifecycle
 from isthmus.operation import Operation
 from isthmus.outbound.door import Door
-from isthmus.ports import Clock, Outbound, Table
+from isthmus.ports import Clock, Deployment, Outbound, Table
 from isthmus.request import Channel
 from isthmus.storage.adapters.sqlite import SqliteTable
 from tests.security.samples import event
@@ -104,6 +106,17 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.ms = 1_800_000_000_000
         self.table = SqliteTable(folder / "table.sqlite", now_s=lambda: self.ms // 1000)
+        for did in ("did:key:zStranger", "did:key:zLeaver"):
+            self.join(did, "other" if did == "did:key:zStranger" else "main")
+
+    def join(self, did: str, tenant: str) -> None:
+        """Let somebody in."""
+        who = Principal(did, "owner", tenant, ("*",), 0, 0, 0, self.ms, "did:key:zOwner")
+        self.table.put(principals.PARTITION, did, vars(who) | {"scopes": list(who.scopes)})
+
+    def leave(self, did: str) -> None:
+        """Let somebody in no more."""
+        self.table.delete(principals.PARTITION, did)
 
     def now_ms(self) -> int:
         return self.ms
@@ -150,7 +163,14 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path)
-    with wiring.replaced({Table: made.table, Clock: made, Outbound: Door.to_this_machine_too()}):
+    with wiring.replaced(
+        {
+            Table: made.table,
+            Clock: made,
+            Outbound: Door.to_this_machine_too(),
+            Deployment: Deployment("did:key:zOwner"),
+        }
+    ):
         yield made
 
 

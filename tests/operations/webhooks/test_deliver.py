@@ -1,10 +1,12 @@
 """Events are sent to a real HTTP server, signed, at least once, and again when they are not taken."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.webhooks.deliver import deliver
+from functions.webhooks.enable_endpoint import enable_endpoint
 from functions.webhooks.list_endpoints import list_endpoints
 from isthmus import wiring
 from isthmus.failure import Unavailable
@@ -265,3 +267,18 @@ def test_who_does_not_answer_is_noted_without_a_status(site: Site, receiver: Rec
         assert site.deliver()["failed"] == 1
     (shown,) = site.deliveries(endpoint)
     assert (shown["code"], shown["http_status"]) == ("outbound/timeout", None)
+
+
+def test_an_endpoint_ends_with_the_access_of_who_made_it(site: Site, receiver: Receiver) -> None:
+    leaver = replace(site.owner(), id="did:key:zLeaver")
+    endpoint = site.endpoint(receiver, who=leaver)
+    site.leave("did:key:zLeaver")
+    site.happen()
+
+    assert site.deliver() == {"made": 0, "delivered": 0, "failed": 0}
+    (shown,) = site.call(list_endpoints, {})[1]["endpoints"]
+    assert shown["status"] == "disabled"
+
+    assert site.call(enable_endpoint, {"endpoint_id": endpoint["endpoint_id"]})[0] == 200
+    assert site.deliver()["delivered"] == 1
+    assert len(receiver.got) == 1

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from isthmus.access import principals
 from isthmus.access.caller import Caller
 from isthmus.failure import Conflict, Limited, NotFound
 from isthmus.storage.table import Absent, Delete, Item, Put, Table, version
@@ -162,15 +163,26 @@ def rotate(table: Table, endpoint: Endpoint, now_ms: int) -> Endpoint:
     )
 
 
-def enable(table: Table, endpoint: Endpoint) -> Endpoint:
-    """Call it again, from where it was in the feed.
+def enable(table: Table, endpoint: Endpoint, by: str) -> Endpoint:
+    """Call it again, from where it was in the feed; it is as good as made by whoever wants that.
 
     Raises:
         Conflict: it was changed at this moment.
     """
     if endpoint.status == "enabled":
         return endpoint
-    return save(table, replace(endpoint, status="enabled", failing_ms=0, disabled_ms=0))
+    return save(table, replace(endpoint, status="enabled", failing_ms=0, disabled_ms=0, created_by=by))
+
+
+def orphaned(table: Table, owner_did: str, endpoint: Endpoint) -> bool:
+    """Whether whoever made the endpoint has no access to its tenant any more."""
+    maker = principals.find(table, owner_did, endpoint.created_by)
+    return maker is None or maker.tenant != endpoint.tenant
+
+
+def disable(table: Table, endpoint: Endpoint, now_ms: int) -> Endpoint:
+    """Call it no more, until somebody enables it."""
+    return save(table, replace(endpoint, status="disabled", disabled_ms=now_ms))
 
 
 def save(table: Table, endpoint: Endpoint) -> Endpoint:
