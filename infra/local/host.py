@@ -76,6 +76,7 @@ class Host:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._api = ""
+        self._closing = False
 
     async def start(self) -> None:
         """Start the Runtime API and the fork server.
@@ -119,10 +120,9 @@ class Host:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
-        for queue in self._waiting.values():
-            while queue:
-                invocation = queue.popleft()
-                invocation.finish(outcome.stopping(invocation.id))
+        self._closing = True
+        for name in self._waiting:
+            self._assign(name)
         await self._forks.close()
         for worker in [*self._workers.values(), *self._leaving.values()]:
             worker.hang_up()
@@ -134,8 +134,11 @@ class Host:
         return [worker for worker in self._workers.values() if worker.function.id == function]
 
     def _assign(self, function: str) -> None:
-        """Give waiting invocations to idle workers, then start workers for the rest."""
+        """Give waiting invocations to idle workers, then start workers for the rest; when closing, tell them so."""
         queue, idle = self._waiting[function], self._idle[function]
+        while queue and self._closing:  # also what a worker had been given and did not get before it was ended
+            invocation = queue.popleft()
+            invocation.finish(outcome.stopping(invocation.id))
         while queue and idle:
             invocation = queue.popleft()
             if not invocation.outcome.done():

@@ -47,6 +47,13 @@ async def gone(pid: int) -> None:
     assert ended
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the host tells nobody
+            await asyncio.sleep(0)
+
+
 def test_a_handler_gets_its_event_and_a_real_context(host_of: HostOf) -> None:
     async def story() -> None:
         async with host_of("good") as host:
@@ -251,9 +258,28 @@ def test_closing_ends_every_worker_and_tells_whoever_waits(host_of: HostOf) -> N
             pid = (await result(host, "slow", {"seconds": 0}))["pid"]
             busy = asyncio.create_task(failure(host, "slow", {}))
             queued = asyncio.create_task(failure(host, "slow", {}))
-            await asyncio.sleep(0)
+            (worker,) = host._workers.values()
+            await until(lambda: worker.delivered and worker.invocation is not None)
         assert (await busy)[0] == "Runtime.ExitError"
         assert (await queued)[0] == "Lambda.ServiceException"
+        await gone(pid)
+
+    asyncio.run(story())
+
+
+def test_closing_tells_who_waits_for_a_worker_that_never_asked_for_the_work_it_was_given(host_of: HostOf) -> None:
+    async def story() -> None:
+        async with host_of("slow", limits=Limits(per_function=1)) as host:
+            pid = (await result(host, "slow", {"seconds": 0}))["pid"]
+            (worker,) = host._workers.values()
+            await until(lambda: worker._waiting is not None)
+            os.kill(pid, signal.SIGSTOP)
+            worker._waiting = None
+            given = asyncio.create_task(failure(host, "slow", {}))
+            await asyncio.sleep(0)
+            assert worker.invocation is not None
+        async with asyncio.timeout(10):
+            assert (await given)[0] == "Lambda.ServiceException"
         await gone(pid)
 
     asyncio.run(story())
