@@ -161,7 +161,7 @@ class ModelNode:
     def listwallets(self) -> Any:
         return ["till"]
 
-    def listunspent(self, least: int) -> Any:
+    def listunspent(self, least: int, *_: Any) -> Any:
         return [{"txid": coin.split(":")[0], "vout": int(coin.split(":")[1])} for coin in self._unspent()]
 
     def lockunspent(self, unlock: bool, coins: list[dict[str, Any]]) -> Any:  # noqa: FBT001 - the node's signature

@@ -29,5 +29,10 @@ def sat_from_btc(amount: object) -> int:
     return int(exact * SAT_PER_BTC)
 
 
+def btc(amount_sat: int) -> str:
+    """The node's notation of an amount: bitcoins with eight decimals, as text and therefore exact."""
+    return f"{amount_sat // SAT_PER_BTC}.{amount_sat % SAT_PER_BTC:08d}"
+
+
 SatFromBtc = Annotated[int, BeforeValidator(sat_from_btc)]
 """A field that holds satoshi and is read from decimal bitcoins."""

@@ -10,7 +10,9 @@ from typing import Any
 
 from isthmus.bitcoin import addresses
 from isthmus.bitcoin.addresses import Decoded
-from isthmus.bitcoin.amounts import SAT_PER_BTC, sat_from_btc
+from isthmus.bitcoin.amounts import btc, sat_from_btc
+from isthmus.bitcoin.coins import coins as unspent
+from isthmus.bitcoin.coins import outpoint
 from isthmus.bitcoin.views import undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.failure import Failure, FieldError, Invalid, Precondition, Refused
@@ -249,11 +251,6 @@ def fee_above_cap(fee_sat: int, cap_sat: int) -> Refused:
     )
 
 
-def btc(amount_sat: int) -> str:
-    """The node's notation of an amount: bitcoins with eight decimals, as text and therefore exact."""
-    return f"{amount_sat // SAT_PER_BTC}.{amount_sat % SAT_PER_BTC:08d}"
-
-
 def feerate(sat_per_kvb: int) -> str:
     """The node's notation of a feerate: satoshi per virtual byte, with three decimals."""
     return f"{sat_per_kvb // 1000}.{sat_per_kvb % 1000:03d}"
@@ -282,8 +279,7 @@ def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[N
     if not coins:
         yield
         return
-    held = {f"{one['txid']}:{one['vout']}" for one in wallet_call(node, wallet, "listunspent", 0)}
-    mine = [_outpoint(coin) for coin in sorted(held & set(coins))]
+    mine = [_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
     if mine:
         wallet_call(node, wallet, "lockunspent", False, mine)
     try:

@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from isthmus.bitcoin.amounts import SatFromBtc, sat_from_btc
-from isthmus.bitcoin.building import btc
+from isthmus.bitcoin.amounts import SatFromBtc, btc, sat_from_btc
 from isthmus.bitcoin.views import read, undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.ports import BitcoinNode
