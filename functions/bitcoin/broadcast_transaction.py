@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from isthmus.access.limits import limits_of
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.broadcasting import RawTransaction
 from isthmus.bitcoin.deadline import within
@@ -13,9 +12,9 @@ from isthmus.bitcoin.wallets import node_wallet
 from isthmus.bitcoin.wanted import RawHex, WalletName
 from isthmus.failure import Conflict, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
 from isthmus.fields import FromHeader, Request, Response, Sat, Txid
-from isthmus.ledger.answers import settled
 from isthmus.ledger.engine import Ledger
-from isthmus.ledger.records import IdempotencyKey, Intent
+from isthmus.ledger.paying import pay, told
+from isthmus.ledger.records import IdempotencyKey
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode, Caller, Clock, Deployment, Table
 
@@ -67,10 +66,6 @@ def broadcast_transaction(
         Unknown: no definite answer yet; the location says what became of it.
     """
     ledger = Ledger(table, {CONNECTOR: connector(table, within(node))}, clock.now_ms)
-    wanted = request.model_dump(mode="json", exclude={"idempotency_key"})
-    intent = Intent("bitcoin.broadcast_transaction", CONNECTOR, caller, request.idempotency_key, wanted)
     wallet = "" if request.wallet is None else node_wallet(caller.tenant, request.wallet)
     raw = RawTransaction(request.transaction, wallet, request.max_spent_sat)
-    head = settled(ledger.pay(intent, raw, limits_of(table, deployment.owner, caller)))
-    detail = {name: head.data["detail"][name] for name in Broadcast.model_fields if name != "payment_id"}
-    return Broadcast(payment_id=intent.payment_id, **detail)
+    return told(Broadcast, pay(ledger, "bitcoin.broadcast_transaction", request, raw, caller, deployment.owner))

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from isthmus.access.limits import limits_of
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.payments import CONNECTOR, connector
@@ -12,9 +11,10 @@ from isthmus.bitcoin.replacing import Bump
 from isthmus.bitcoin.wanted import ChosenFeerate
 from isthmus.failure import Conflict, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
 from isthmus.fields import FromHeader, Request, Response, Sat, Txid
-from isthmus.ledger.answers import find, settled
+from isthmus.ledger.answers import find
 from isthmus.ledger.engine import Ledger
-from isthmus.ledger.records import IdempotencyKey, Intent, PaymentId
+from isthmus.ledger.paying import pay, told
+from isthmus.ledger.records import IdempotencyKey, PaymentId
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode, Caller, Clock, Deployment, Table
 
@@ -72,18 +72,7 @@ def bump_fee(
     """
     find(table, caller.tenant, request.payment_id)
     ledger = Ledger(table, {CONNECTOR: connector(table, within(node))}, clock.now_ms)
-    wanted = request.model_dump(mode="json", exclude={"idempotency_key"})
-    intent = Intent("bitcoin.bump_fee", CONNECTOR, caller, request.idempotency_key, wanted)
     bump = Bump(request.payment_id, request.max_fee_sat, request.feerate_sat_per_kvb, request.target_blocks)
-    head = settled(ledger.pay(intent, bump, limits_of(table, deployment.owner, caller)))
-    detail = head.data["detail"]
-    return Bumped(
-        payment_id=intent.payment_id,
-        replaces_payment_id=request.payment_id,
-        txid=detail["txid"],
-        replaces_txid=detail["replaces"],
-        amount_sat=detail["amount_sat"],
-        fee_sat=detail["fee_sat"],
-        vsize=detail["vsize"],
-        change_index=detail["change_index"],
-    )
+    head = pay(ledger, "bitcoin.bump_fee", request, bump, caller, deployment.owner)
+    replaced = head.data["detail"]["replaces"]
+    return told(Bumped, head, replaces_payment_id=request.payment_id, replaces_txid=replaced)

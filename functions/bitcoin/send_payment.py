@@ -4,16 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from isthmus.access.limits import limits_of
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.payments import CONNECTOR, connector
 from isthmus.bitcoin.wanted import WantedPayment
 from isthmus.failure import Conflict, Funds, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
 from isthmus.fields import FromHeader, Response, Sat, Txid
-from isthmus.ledger.answers import settled
 from isthmus.ledger.engine import Ledger
-from isthmus.ledger.records import IdempotencyKey, Intent
+from isthmus.ledger.paying import pay, told
+from isthmus.ledger.records import IdempotencyKey
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode, Caller, Clock, Deployment, Table
 
@@ -57,8 +56,5 @@ def send_payment(
         Unknown: no definite answer yet; the location says what became of it.
     """
     ledger = Ledger(table, {CONNECTOR: connector(table, within(node))}, clock.now_ms)
-    wanted = request.model_dump(mode="json", exclude={"idempotency_key"})
-    intent = Intent("bitcoin.send_payment", CONNECTOR, caller, request.idempotency_key, wanted)
-    head = settled(ledger.pay(intent, request.draft(caller.tenant), limits_of(table, deployment.owner, caller)))
-    detail = {name: head.data["detail"][name] for name in SentPayment.model_fields if name != "payment_id"}
-    return SentPayment(payment_id=intent.payment_id, **detail)
+    draft = request.draft(caller.tenant)
+    return told(SentPayment, pay(ledger, "bitcoin.send_payment", request, draft, caller, deployment.owner))

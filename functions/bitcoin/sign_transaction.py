@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from isthmus.access.limits import limits_of
 from isthmus.bitcoin import signing
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.deadline import within
@@ -13,9 +12,9 @@ from isthmus.bitcoin.wallets import node_wallet
 from isthmus.bitcoin.wanted import Psbt, WalletName
 from isthmus.failure import Conflict, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
 from isthmus.fields import FromHeader, Request, Response, Sat, Txid
-from isthmus.ledger.answers import settled
 from isthmus.ledger.engine import Ledger
-from isthmus.ledger.records import IdempotencyKey, Intent
+from isthmus.ledger.paying import pay, told
+from isthmus.ledger.records import IdempotencyKey
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode, Caller, Clock, Deployment, Table
 
@@ -70,17 +69,8 @@ def sign_transaction(
     """
     node = within(node)
     ledger = Ledger(table, {CONNECTOR: signing.connector(table, node)}, clock.now_ms)
-    wanted = request.model_dump(mode="json", exclude={"idempotency_key"})
-    intent = Intent("bitcoin.sign_transaction", CONNECTOR, caller, request.idempotency_key, wanted)
     asked = ToSign(node_wallet(caller.tenant, request.wallet), request.psbt, request.max_spent_sat)
-    head = settled(ledger.pay(intent, asked, limits_of(table, deployment.owner, caller)))
-    detail, psbt = head.data["detail"], head.data["payload"]
-    return SignedTransaction(
-        payment_id=intent.payment_id,
-        psbt=psbt,
-        txid=detail["txid"],
-        complete=detail["complete"],
-        transaction=signing.extracted(node, psbt) if detail["complete"] else None,
-        spent_sat=detail["spent_sat"],
-        fee_sat=detail["fee_sat"],
-    )
+    head = pay(ledger, "bitcoin.sign_transaction", request, asked, caller, deployment.owner)
+    psbt = head.data["payload"]
+    signed = signing.extracted(node, psbt) if head.data["detail"]["complete"] else None
+    return told(SignedTransaction, head, psbt=psbt, transaction=signed)

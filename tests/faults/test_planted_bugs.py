@@ -13,7 +13,7 @@ from isthmus.effects import Outcome, Prepared, Refused, Succeeded, Unknown
 from isthmus.failure import Failure
 from isthmus.journal import Change, Head
 from isthmus.ledger.engine import Ledger
-from isthmus.ledger.records import FINAL, PAYMENT, UNSETTLED, Intent
+from isthmus.ledger.records import FINAL, PAYMENT, UNSETTLED, Intent, prepared_of
 from isthmus.storage.table import Put, Write
 from tests.faults.payment import CASES, WANTED, Case, trial
 from tests.faults.world import Schedule, World, schedules
@@ -51,9 +51,7 @@ class SendsBeforeItRecords(Ledger):
     """Writes down what it has sent, afterwards."""
 
     def _recorded(self, change: Change, also: list[Write]) -> Head:
-        data = change.head.data
-        prepared = Prepared(data["identity"], data["payload"], data["max_msat"], tuple(data["leases"]), data["detail"])
-        self.connectors["bitcoin"].send(prepared)
+        self.connectors["bitcoin"].send(prepared_of(change.head))
         return super()._recorded(change, also)
 
 

@@ -142,14 +142,7 @@ def prepared_of(head: Head) -> Prepared:
 
 def data_of(intent: Intent, prepared: Prepared, now_ms: int) -> Item:
     """The record of a payment before it is sent."""
-    return {
-        "created_ms": now_ms,
-        "payment_id": intent.payment_id,
-        "operation": intent.operation,
-        "connector": intent.connector,
-        "by": intent.caller.id,
-        "tenant": intent.caller.tenant,
-        "request_hash": intent.request_hash,
+    return _of_intent(intent, now_ms) | {
         "identity": prepared.identity,
         "payload": prepared.payload,
         "max_msat": prepared.max_msat,
@@ -162,6 +155,12 @@ def data_of(intent: Intent, prepared: Prepared, now_ms: int) -> Item:
 
 def declined_of(intent: Intent, failure: Failure, now_ms: int) -> Item:
     """The record of a payment that was refused before anything was sent."""
+    system, code = (failure.upstream.system, str(failure.upstream.code)) if failure.upstream else ("", "")
+    refused = Refused(failure.kind, failure.code, failure.detail, failure.next_step, True, system, code)
+    return _of_intent(intent, now_ms) | {"refusal": _refusal(refused)}
+
+
+def _of_intent(intent: Intent, now_ms: int) -> Item:
     return {
         "created_ms": now_ms,
         "payment_id": intent.payment_id,
@@ -170,14 +169,17 @@ def declined_of(intent: Intent, failure: Failure, now_ms: int) -> Item:
         "by": intent.caller.id,
         "tenant": intent.caller.tenant,
         "request_hash": intent.request_hash,
-        "refusal": {
-            "kind": failure.kind,
-            "code": failure.code,
-            "reason": failure.detail,
-            "next_step": failure.next_step,
-            "system": failure.upstream.system if failure.upstream else "",
-            "upstream_code": str(failure.upstream.code) if failure.upstream else "",
-        },
+    }
+
+
+def _refusal(refused: Refused) -> Item:
+    return {
+        "kind": refused.kind,
+        "code": refused.code,
+        "reason": refused.reason,
+        "next_step": refused.next_step,
+        "system": refused.system,
+        "upstream_code": refused.upstream_code,
     }
 
 
@@ -187,15 +189,7 @@ def event_of(outcome: Outcome, *, first: bool) -> tuple[str, Item]:
         case Succeeded():
             return "succeeded", {"spent_msat": outcome.spent_msat, "result": outcome.detail}
         case Refused() if first or outcome.for_good:
-            refusal = {
-                "kind": outcome.kind,
-                "code": outcome.code,
-                "reason": outcome.reason,
-                "next_step": outcome.next_step,
-                "system": outcome.system,
-                "upstream_code": outcome.upstream_code,
-            }
-            return "refused", {"refusal": refusal}
+            return "refused", {"refusal": _refusal(outcome)}
         case Pending():
             return "pending", {"result": outcome.detail}
         case Refused():
