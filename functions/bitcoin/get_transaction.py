@@ -1,15 +1,12 @@
 """One transaction, what it spends and pays, and the proof that it is in its block."""
 
-from typing import Annotated
-
-from pydantic import AliasPath, Field
+from pydantic import Field
 
 from isthmus.bitcoin import transactions
-from isthmus.bitcoin.amounts import SatFromBtc
 from isthmus.bitcoin.deadline import within
-from isthmus.bitcoin.views import Address, ScriptType, TransactionOutput, read
+from isthmus.bitcoin.views import InclusionProof, TransactionInput, TransactionOutput, read
 from isthmus.failure import Integrity, NotFound, Precondition, Unavailable
-from isthmus.fields import BlockHash, FeerateSatPerKvb, Height, Hex32, Request, Response, Sat, Txid
+from isthmus.fields import BlockHash, FeerateSatPerKvb, Height, Request, Response, Sat, Txid
 from isthmus.operation import Effect, operation
 from isthmus.ports import BitcoinNode
 
@@ -22,27 +19,6 @@ class GetTransaction(Request):
     offset: int = Field(default=0, ge=0, le=100_000, description="the first input and output shown")
     limit: int = Field(default=50, ge=1, le=200, description="how many inputs and outputs")
     merkle_proof: bool = Field(default=False, description="whether to prove that it is in its block")
-
-
-class TransactionInput(Response):
-    """One input; the spent output's fields are null where the node does not know it, and in a coinbase."""
-
-    coinbase: bool
-    txid: Txid | None = None
-    vout: int | None = None
-    sequence: int
-    value_sat: SatFromBtc | None = Field(None, validation_alias=AliasPath("prevout", "value"))
-    script_type: ScriptType | None = Field(None, validation_alias=AliasPath("prevout", "scriptPubKey", "type"))
-    address: Address | None = Field(None, validation_alias=AliasPath("prevout", "scriptPubKey", "address"))
-
-
-class InclusionProof(Response):
-    """Hash the id with the branch, lowest first, left or right by the bits of the position: the header's root comes."""
-
-    block_hash: BlockHash
-    header: Annotated[str, Field(pattern=r"^[0-9a-f]{160}$", description="80 bytes; its hash is the block's")]
-    position: int
-    branch: list[Hex32]
 
 
 class Transaction(Response):

@@ -10,7 +10,7 @@ from pydantic import AliasPath, BaseModel, BeforeValidator, Field, ValidationErr
 from isthmus.bitcoin.amounts import MAX_BTC, SatFromBtc
 from isthmus.bitcoin.codes import UNDOCUMENTED, failure
 from isthmus.failure import Failure, FieldError, Invalid
-from isthmus.fields import Response
+from isthmus.fields import BlockHash, Hex32, Response, Txid
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -122,6 +122,27 @@ class TransactionOutput(Response):
     address: Address | None = Field(None, validation_alias=AliasPath("scriptPubKey", "address"))
     script_pubkey: Script = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
     script_bytes: ScriptBytes = Field(validation_alias=AliasPath("scriptPubKey", "hex"))
+
+
+class TransactionInput(Response):
+    """One input; the spent output's fields are null where the node does not know it, and in a coinbase."""
+
+    coinbase: bool
+    txid: Txid | None = None
+    vout: int | None = None
+    sequence: int
+    value_sat: SatFromBtc | None = Field(None, validation_alias=AliasPath("prevout", "value"))
+    script_type: ScriptType | None = Field(None, validation_alias=AliasPath("prevout", "scriptPubKey", "type"))
+    address: Address | None = Field(None, validation_alias=AliasPath("prevout", "scriptPubKey", "address"))
+
+
+class InclusionProof(Response):
+    """Hash the id with the branch, lowest first, left or right by the bits of the position: the header's root comes."""
+
+    block_hash: BlockHash
+    header: Annotated[str, Field(pattern=r"^[0-9a-f]{160}$", description="80 bytes; its hash is the block's")]
+    position: int
+    branch: list[Hex32]
 
 
 def outputs(reply: object, pointer: str) -> list[TransactionOutput]:
