@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from isthmus.access import jwt
 from isthmus.did import keys
 from isthmus.failure import Integrity, Invalid
 from isthmus.ports import Clock
+from isthmus.storage.adapters.locks import lock
 from isthmus.storage.refusals import unavailable
 
 GRACE_MS = 15 * 60 * 1000
 MAX_BYTES = 64 * 1024
-_LOCK_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ class FileTokenKeys:
         with self._lock:
             handle = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                _lock(handle, self._patience_s)
+                lock(handle, self._patience_s)
                 yield
             finally:
                 fcntl.flock(handle, fcntl.LOCK_UN)
@@ -159,16 +158,3 @@ class FileTokenKeys:
             next_step="Stop, look who wrote it, and remove it: a new one is made, and callers get new tokens.",
             code="auth/token-keys",
         )
-
-
-def _lock(handle: int, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_LOCK_PAUSE_S)
-        else:
-            return

@@ -9,7 +9,6 @@ a killed process and a power cut.
 import fcntl
 import hashlib
 import os
-import random
 import re
 import tempfile
 import time
@@ -18,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from isthmus.storage import limits
+from isthmus.storage.adapters.locks import lock
 from isthmus.storage.blobs import MAX_KEYS, Blob, IfAbsent, IfMatch, Match
 from isthmus.storage.refusals import conflict, unavailable
 
 _FOLDER_MARK = "+"
 _TEMPORARY, _LOCKS = "~temporary", "~locks"
 _STALE_S = 3600.0
-_LOCK_PAUSE_S = 0.004
 _NAME = re.compile(r"[A-Za-z0-9._=-]+")
 
 
@@ -120,7 +119,7 @@ class FileBlobs:
         stripe = hashlib.blake2b(key.encode(), digest_size=1).hexdigest()
         handle = os.open(self._root / _LOCKS / stripe, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _lock(handle, self._patience_s)
+            lock(handle, self._patience_s)
             try:
                 yield
             finally:
@@ -147,19 +146,6 @@ def _require(target: Path, when: Match | None) -> None:
 
 def _etag(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
-
-
-def _lock(handle: int, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0, _LOCK_PAUSE_S))  # noqa: S311 - spreads the waiting, guards nothing
-        else:
-            return
 
 
 def _written(folder: Path, body: bytes) -> Path:
