@@ -177,7 +177,7 @@ def start_regtest(
     """
     datadir = datadir.absolute()
     (datadir / "regtest").mkdir(parents=True, exist_ok=True)
-    if _locked(datadir) and (running := _adopt(datadir)):
+    if running := running_regtest(datadir):
         return running
     argv = find_bitcoind(say)
     command = [*argv, "-regtest", f"-datadir={datadir}", *_accepted_options(tuple(argv)), *options]
@@ -185,13 +185,22 @@ def start_regtest(
         node = _launch(datadir, command, rpc_port or _port_for(datadir), outlive=outlive)
         if node is not None:
             return node
-        if _locked(datadir) and (running := _adopt(datadir)):
+        if running := running_regtest(datadir):
             return running
     raise Unavailable(
         "bitcoind ended before it answered.",
         next_step=f"Read the end of {datadir / 'regtest/debug.log'} and of {datadir / 'bitcoind.err'}.",
         code="local/node-failed",
     )
+
+
+def running_regtest(datadir: Path) -> RegtestNode | None:
+    """The node that runs on this folder, if one does.
+
+    Raises:
+        Precondition: another program uses the folder (`local/node-running`).
+    """
+    return _adopt(datadir) if (datadir / "regtest").exists() and _locked(datadir) else None
 
 
 def _launch(datadir: Path, command: Sequence[str], port: int, *, outlive: bool) -> RegtestNode | None:

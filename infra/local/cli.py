@@ -19,6 +19,7 @@ COMMANDS = {
     "pipeline": ("infra.local.commands.pipeline", "run the chain pipeline and watch it"),
     "key": ("infra.local.commands.key", "make, list and revoke API keys"),
     "identity": ("infra.local.commands.identity", "make a DID to call as somebody else than the owner"),
+    "mine": ("infra.local.commands.mine", "mine blocks on the regtest node of this machine"),
     "run": ("infra.local.commands.run", "run everything here on a real node: a chain, the pipeline, the schedule"),
 }
 _INTERRUPTED = 130

@@ -282,6 +282,11 @@ def test_up_where_a_runtime_runs_says_so(server: Server, capsys: pytest.CaptureF
     assert "already" in capsys.readouterr().err
 
 
+def test_mining_where_no_regtest_node_runs_says_how_to_start_one(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mine"]) == 1
+    assert "isthmus up" in capsys.readouterr().err
+
+
 def test_an_unknown_operation_is_answered_with_the_nearest_name(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["call", "get_openapo"]) == 1
     assert "Did you mean get_openapi?" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.local.forks import python_path
+from tests.system.conftest import System
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,6 +24,7 @@ ISTHMUS = [
     if command.startswith(".venv/bin/isthmus ")
     and not (words := command.removeprefix(".venv/bin/isthmus ")).startswith(BEFORE_DEPLOYING)
 ]
+PAYING = [words for words in ISTHMUS if words.startswith("mine ") or "--wallet" in words or "create_wallet" in words]
 KEY = next(found[1] for command in COMMANDS if (found := re.fullmatch(r"KEY=\$\(\.venv/bin/isthmus (.*)\)", command)))
 CURLS = [command for command in COMMANDS if command.startswith("curl ")]
 CLIENTS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -44,12 +46,26 @@ def key(analysed_system: Any) -> str:
     return made.removesuffix("\n")
 
 
-@pytest.mark.parametrize("command", ISTHMUS)
+@pytest.mark.parametrize("command", [words for words in ISTHMUS if words not in PAYING])
 def test_a_command_of_the_readme_succeeds(analysed_system: Any, command: str) -> None:
     done = analysed_system.isthmus(*shlex.split(command))
 
     assert done.stdout.strip()
     assert done.stderr == ""
+
+
+def test_the_readmes_payment_happens_once_on_a_node_of_the_systems_own(tmp_path: Path) -> None:
+    system = System(tmp_path, {"ISTHMUS_HOME": str(tmp_path)})
+    try:
+        system.up()
+        told = {command.split()[1]: system.isthmus(*shlex.split(command)).stdout for command in PAYING}
+        (again,) = [system.isthmus(*shlex.split(command)).stdout for command in PAYING if "send_payment" in command]
+    finally:
+        system.isthmus("down", check=False)
+
+    assert again == told["send_payment"]
+    reconciled = json.loads(told["reconcile_wallet"])
+    assert (reconciled["transactions"], reconciled["differences"]) == (1, [])
 
 
 @pytest.mark.parametrize("command", CURLS)
