@@ -282,7 +282,9 @@ def test_up_where_a_runtime_runs_says_so(server: Server, capsys: pytest.CaptureF
     assert "already" in capsys.readouterr().err
 
 
-def test_mining_where_no_regtest_node_runs_says_how_to_start_one(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mining_where_no_regtest_node_runs_says_how_to_start_one(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["mine"]) == 1
     assert "isthmus up" in capsys.readouterr().err
 
