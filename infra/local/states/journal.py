@@ -242,17 +242,18 @@ def _lock(file: Path) -> IO[str]:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, VERSION):
-        database.close()
-        raise Integrity(
-            f"The journal has version {version}, this runtime writes version {VERSION}.",
-            next_step="Use the runtime that wrote it, or move the journal away to begin an empty one.",
-            code="states/journal-version",
-        )
-    database.executescript(f"{_SCHEMA} PRAGMA user_version = {VERSION};")
+    with ExitStack() as opening:  # a file that turns out to be none of ours is let go
+        database = opening.enter_context(closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)))
+        database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise Integrity(
+                f"The journal has version {version}, this runtime writes version {VERSION}.",
+                next_step="Use the runtime that wrote it, or move the journal away to begin an empty one.",
+                code="states/journal-version",
+            )
+        database.executescript(f"{_SCHEMA} PRAGMA user_version = {VERSION};")
+        opening.pop_all()
     return database
 
 
