@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from isthmus.failure import Unavailable
+from isthmus.feed import FEED
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, operation
 from isthmus.ports import Clock, Deployment, Outbound, Table
@@ -24,7 +25,7 @@ class Delivered(Response):
     failed: int = Field(description="calls that were not")
 
 
-@operation(effect=Effect.CHANGE, schedule="rate(1 minute)", errors=(Unavailable,), timeout_s=50)
+@operation(effect=Effect.CHANGE, schedule="rate(1 minute)", follows=FEED, errors=(Unavailable,), timeout_s=50)
 def deliver(request: Deliver, table: Table, clock: Clock, outbound: Outbound, deployment: Deployment) -> Delivered:
     """Send every endpoint what is new for it, and again what it has not taken and is due.
 

@@ -17,6 +17,9 @@ from infra.local.intrinsics import REGION, Scope, TemplateError, arn, holds, phy
 
 DEFAULT_TIMEOUT_S, DEFAULT_MEMORY_MB, DEFAULT_RETRIES = 3, 128, 2
 _INTEGRATED = re.compile(r"/functions/arn:[^/]*:function:([^/:]+)(?::[^/]+)?/invocations$")
+_ONE_PARTITION = re.compile(
+    r'\{"eventName": \["INSERT"\], "dynamodb": \{"Keys": \{"pk": \{"S": \["([^"\\]+)"\]\}\}\}\}'
+)
 _NO_AUTHORIZER = "NONE"
 _SUBSTITUTED = re.compile(r"\$\{(\w+)\}")
 
@@ -64,6 +67,16 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Follower:
+    """One mapping from the table's stream: new rows of the partition start the function, named by its id."""
+
+    function: str
+    stream: str
+    partition: str
+    retries: int
+
+
+@dataclass(frozen=True)
 class Machine:
     """One state machine, its definition ready to be interpreted."""
 
@@ -79,11 +92,12 @@ class Stack:
     functions: tuple[Function, ...]
     routes: tuple[Route, ...]
     schedules: tuple[Schedule, ...]
+    followers: tuple[Follower, ...]
     machines: tuple[Machine, ...]
 
 
 def expand(template: Path, parameters: Mapping[str, str] | None = None, *, stack: str = "isthmus") -> Stack:
-    """The functions, routes, schedules and machines of a SAM template.
+    """The functions, routes, schedules, followers and machines of a SAM template.
 
     Raises:
         TemplateError: the template cannot be read, transformed or resolved; the message says which part.
@@ -106,6 +120,7 @@ def expand(template: Path, parameters: Mapping[str, str] | None = None, *, stack
         functions,
         tuple(_routes(scope, names)),
         tuple(_schedules(scope)),
+        tuple(_followers(scope, names)),
         tuple(_machines(scope, template.parent, files)),
     )
 
@@ -123,6 +138,7 @@ def from_json(text: str) -> Stack:
         tuple(Function(**one) for one in document["functions"]),
         tuple(Route(**one) for one in document["routes"]),
         tuple(Schedule(**one) for one in document["schedules"]),
+        tuple(Follower(**one) for one in document["followers"]),
         tuple(Machine(**one) for one in document["machines"]),
     )
 
@@ -296,6 +312,17 @@ def _schedules(scope: Scope) -> Iterator[Schedule]:
                 starts_machine=service == "states",
                 input=target.get("Input"),
             )
+
+
+def _followers(scope: Scope, names: Mapping[str, str]) -> Iterator[Follower]:
+    """Event source mappings from a table's stream whose one filter is for what is inserted into one partition."""
+    for logical_id, properties in _live(scope, "AWS::Lambda::EventSourceMapping"):
+        stream, filters = str(properties["EventSourceArn"]), properties.get("FilterCriteria", {}).get("Filters", [])
+        found = _ONE_PARTITION.fullmatch(filters[0]["Pattern"]) if len(filters) == 1 else None
+        if found is None or stream.split(":")[2] != "dynamodb":
+            raise TemplateError(f"{logical_id} follows something else than what is inserted into one partition.")
+        retries = int(properties.get("MaximumRetryAttempts", DEFAULT_RETRIES))
+        yield Follower(names[properties["FunctionName"]], stream, found[1], retries)
 
 
 def _machines(scope: Scope, root: Path, files: Mapping[str, str]) -> Iterator[Machine]:

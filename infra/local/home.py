@@ -52,6 +52,11 @@ class Home:
         return self.path / "logs" / "runtime.log"
 
     @property
+    def table(self) -> Path:
+        """The functions' table."""
+        return self.path / "table.sqlite"
+
+    @property
     def executions(self) -> Path:
         """The journal of the state machines."""
         return self.path / "executions.sqlite"

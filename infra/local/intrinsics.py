@@ -146,6 +146,8 @@ def _get_att(argument: str | list[str], scope: Scope) -> str:
         return arn(logical_id, scope)
     if attribute in ("Name", "TableName", "QueueName"):
         return physical_name(logical_id, scope)
+    if attribute == "StreamArn":
+        return f"{arn(logical_id, scope)}/stream/local"
     return f"{physical_name(logical_id, scope)}.{attribute}"
 
 

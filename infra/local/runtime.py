@@ -7,12 +7,10 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import secrets
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,18 +24,17 @@ from infra.local.bitcoind import RegtestNode, start_regtest
 from infra.local.control import Controls, control
 from infra.local.environment import NODE_FILES, NODE_VARIABLES, Surroundings, local_environment
 from infra.local.event_bus import EventBus
-from infra.local.events import scheduled
-from infra.local.expand import Machine, Schedule, Stack
 from infra.local.expanding import expanded
+from infra.local.followers import Followers, in_turn
 from infra.local.gateway import App, Receive, Scope, Send, gateway
 from infra.local.home import ROOT, Address, Home, held, home_of, publish, withdraw
 from infra.local.host import Host, Limits
 from infra.local.identity import owner
 from infra.local.intrinsics import TemplateError
 from infra.local.logs import BoundedLog
-from infra.local.schedules import Run, Scheduler
+from infra.local.running import Running
+from infra.local.schedules import Scheduler
 from infra.local.states.engine import Engine
-from infra.local.states.errors import TaskError
 from infra.local.step_functions import step_functions
 from infra.local.timetable import ExpressionError
 from isthmus.failure import Failure, Invalid, Precondition
@@ -55,7 +52,6 @@ _BACKLOG = 128
 _HIGHEST_PORT = 65_535
 _KEEP_ALIVE_S = 75
 _GRACE_S = 5
-_RECENT_EXECUTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -81,84 +77,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave them as they are."""
         yield
-
-
-@dataclass
-class _Running:
-    """The parts of a runtime that is up."""
-
-    settings: Settings
-    stack: Stack
-    host: Host
-    engine: Engine
-    asynchronous: Asynchronous
-    node: Mapping[str, str]
-    started: float = field(default_factory=time.time)
-    scheduler: Scheduler | None = None
-
-    async def call(self, name: str, payload: Any, timeout_s: float | None) -> Any:
-        """A state machine's task: the function's result; the engine itself watches the task's time.
-
-        Raises:
-            TaskError: the function failed.
-        """
-        del timeout_s
-        function = next((one.id for one in self.stack.functions if name in (one.arn, one.name, one.id)), None)
-        if function is None:
-            raise TaskError("Lambda.ResourceNotFoundException", json.dumps({"errorMessage": "No such function."}))
-        outcome = await self.host.invoke(function, json.dumps(payload).encode())
-        if outcome.error is not None:
-            raise TaskError(outcome.error, outcome.payload.decode())
-        return json.loads(outcome.payload)
-
-    async def due(self, run: Run) -> str | None:
-        """A schedule's run: the name of the error it ended with, or None."""
-        schedule = run.schedule
-        payload = schedule.input or json.dumps(scheduled(schedule.source, schedule.arn, run.id, run.due))
-        if schedule.starts_machine:
-            await self.engine.start(schedule.target, run.id, json.loads(payload))
-            return None
-        outcome = await self.asynchronous.run(_function_of(self.stack, schedule), payload.encode())
-        if outcome.error is not None:
-            print(f"schedule {schedule.name} ended with {outcome.error}", file=sys.stderr, flush=True)
-        return outcome.error
-
-    def status(self) -> dict[str, Any]:
-        """What `isthmus status` shows."""
-        standings = self.scheduler.standings() if self.scheduler else []
-        return {
-            "pid": os.getpid(),
-            "uptime_s": round(time.time() - self.started),
-            "home": str(self.settings.home.path),
-            "node": _without_password(self.node.get("ISTHMUS_BITCOIN_URL")),
-            "functions": self.host.status(),
-            "routes": len(self.stack.routes),
-            "schedules": [
-                {
-                    "name": one.name,
-                    "expression": one.expression,
-                    "next_due": one.next_due,
-                    "running": one.running_since is not None,
-                    "last_due": one.last_due,
-                    "last_error": one.last_error,
-                }
-                for one in standings
-            ],
-            "machines": [self._machine(machine) for machine in self.stack.machines],
-        }
-
-    def _machine(self, machine: Machine) -> dict[str, Any]:
-        recent = self.engine.executions(machine.name, _RECENT_EXECUTIONS)
-        shown = [{"name": one.name, "status": one.status, "started": one.started_ms / 1000} for one in recent]
-        return {"name": machine.name, "executions": shown}
-
-
-def _without_password(url: str | None) -> str | None:
-    return re.sub(r"//[^/@]*@", "//", url) if url else None
-
-
-def _function_of(stack: Stack, schedule: Schedule) -> str:
-    return next(function.id for function in stack.functions if function.name == schedule.target)
 
 
 @contextmanager
@@ -260,18 +178,21 @@ async def _start(
 
     engine = Engine(settings.home.executions, call)
     up.push_async_callback(engine.close)
-    asynchronous = Asynchronous(stack.functions, host.invoke, settings.pauses_s)
+    invoke = in_turn(host.invoke, {one.function for one in stack.followers})
+    asynchronous = Asynchronous(stack.functions, invoke, settings.pauses_s)
     up.push_async_callback(asynchronous.close)
     journal = BoundedLog(settings.home.events)
     up.callback(journal.close)
-    running = _Running(settings, stack, host, engine, asynchronous, variables)
+    running = Running(settings.home.path, stack, host, engine, asynchronous, variables)
     for machine in stack.machines:
         engine.register(machine.name, machine.definition)
     await engine.resume()
     running.scheduler = _scheduler(settings, running)
     up.push_async_callback(running.scheduler.close)
-    ticking = asyncio.create_task(running.scheduler.serve())
-    up.push_async_callback(_cancelled, ticking)
+    followers = Followers(settings.home.table, stack.followers, invoke)
+    up.push_async_callback(followers.close)
+    for serving in (running.scheduler.serve(), followers.serve()):
+        up.push_async_callback(_cancelled, asyncio.create_task(serving))
     names = {name: one.id for one in stack.functions for name in (one.handler.rpartition(".")[2], one.name, one.id)}
     controls = Controls(
         address.token,
@@ -286,7 +207,7 @@ async def _start(
     return _by_port(private.getsockname()[1], control(controls), gateway(stack.routes, host.invoke))
 
 
-def _scheduler(settings: Settings, running: _Running) -> Scheduler:
+def _scheduler(settings: Settings, running: Running) -> Scheduler:
     try:
         return Scheduler(settings.home.schedules, running.stack.schedules, running.due)
     except ExpressionError as error:

@@ -58,7 +58,7 @@ def _domain_page(domain: str, operations: list[Operation], schemas: Mapping[str,
         ports = ", ".join(port.__name__ for port in operation.ports.values() if port in COSTS)
         yield (
             f"| [`{operation.name}`](#{operation.name}) | {_code(operation.route)} | {_asked(operation)} "
-            f"| {operation.effect.value} | {_code(operation.schedule)} | {ports} | {operation.summary} |"
+            f"| {operation.effect.value} | {_started(operation)} | {ports} | {operation.summary} |"
         )
     for operation in operations:
         yield from _section(operation, schemas)
@@ -80,6 +80,11 @@ def _section(operation: Operation, schemas: Mapping[str, Any]) -> Iterator[str]:
     if failures:
         links = (f"[{failure.__name__}](../errors/{failure.kind}.md) {failure.status}" for failure in failures)
         yield f"\n**Failures** {', '.join(links)}"
+
+
+def _started(operation: Operation) -> str:
+    """When it starts by itself."""
+    return _code(operation.schedule) + (f", and when `{operation.follows}` has news" if operation.follows else "")
 
 
 def _asked(operation: Operation) -> str:

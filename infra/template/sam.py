@@ -1,5 +1,6 @@
 """template.yaml: the hand-written base with one block for each operation, port and state machine."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from isthmus.ports import COSTS, SCHEDULED, BitcoinNode, Cost, Table
 _BASE = Path(__file__).with_name("base.yaml")
 _DEFAULT_TIMEOUT_S = 29
 _DEFAULT_MEMORY_MB = 512
-_REPORTS, _BREAKERS = "FaultReports", "Breakers"
+_REPORTS, _BREAKERS, _FOLLOWERS = "FaultReports", "Breakers", "Followers"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _OF_PAYMENTS = ("ledger/*", "journal/*", "access/budgets", "access/budgets/*")
 _WRITES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,14 @@ spends writes those of payments besides."""
 
 _RETRIES = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 900}
 _UNDELIVERED = {"Type": "SQS", "Destination": {"Fn::GetAtt": ["Undelivered", "Arn"]}}
+_BATCHES = {
+    "BatchSize": 1000,
+    "MaximumBatchingWindowInSeconds": 1,
+    "MaximumRetryAttempts": 2,
+    "MaximumRecordAgeInSeconds": 300,
+    "ParallelizationFactor": 1,
+    "DestinationConfig": {"OnFailure": {"Destination": _UNDELIVERED["Destination"]}},
+}
 _VPC = {"Fn::If": ["InVpc", {n: {"Ref": n} for n in ("SubnetIds", "SecurityGroupIds")}, _NO_VALUE]}
 
 
@@ -40,7 +49,7 @@ def render(operations: Iterable[Operation], machines: Iterable[Machine]) -> str:
     for marker, lines in {
         "environment": _environment(COSTS.values()),
         "policies": [line for policy in _used(listed) for line in _policy(policy, listed)],
-        "functions": [line for operation in listed for line in _function(operation, _letters(listed))],
+        "functions": [line for one in listed for line in (*_function(one, _letters(listed)), *_following(one))],
         "machines": [line for machine in started for line in _machine(machine)],
         "outputs": [line for machine in started for line in _output(machine)],
     }.items():
@@ -160,6 +169,7 @@ def _function(operation: Operation, letters: str) -> Iterator[str]:
     if BitcoinNode in operation.ports.values():
         yield f"    VpcConfig: {flow(_VPC)}"
     policies = [_REPORTS, *([_BREAKERS] if _meets_breakers(operation) else ())]
+    policies += [_FOLLOWERS] if operation.follows else []
     policies += [policy.logical_id for policy in _policies(operation)]
     yield f"    Policies: {flow([{'Ref': name} for name in policies])}"
     if failed := _on_failure(operation, letters):
@@ -167,6 +177,23 @@ def _function(operation: Operation, letters: str) -> Iterator[str]:
         yield from ("    " + line for line in block("EventInvokeConfig", invoked, 6))
     if events := _events(operation):
         yield from ("    " + line for line in block("Events", events, 6))
+
+
+def _following(operation: Operation) -> Iterator[str]:
+    """How new rows in a partition start the function, if it follows one; what it fails on its schedule does."""
+    if operation.follows is None:
+        return
+    pattern = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [operation.follows]}}}}
+    mapping = {
+        "FunctionName": {"Ref": logical_id(operation)},
+        "EventSourceArn": {"Fn::GetAtt": ["Table", "StreamArn"]},
+        "StartingPosition": "LATEST",
+        "FilterCriteria": {"Filters": [{"Pattern": json.dumps(pattern)}]},
+        **_BATCHES,
+    }
+    yield f"{logical_id(operation)}Follows:"
+    yield "  Type: AWS::Lambda::EventSourceMapping"
+    yield from ("  " + line for line in block("Properties", mapping, 4))
 
 
 def _meets_breakers(operation: Operation) -> bool:

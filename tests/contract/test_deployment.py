@@ -13,6 +13,8 @@ from isthmus.request import Channel, channel_of, parse
 
 RESOURCES_PER_STACK = 500
 AUTHORIZER_LIMIT_S = 10
+READERS_OF_A_SHARD = 2
+"""DynamoDB Developer Guide, "Change data capture for DynamoDB Streams"."""
 
 PUBLIC = {
     "GET /v1/openapi.json",
@@ -114,6 +116,21 @@ def test_what_is_started_by_a_schedule_loses_no_event(resources: Resources) -> N
     }
     targets = [one["Target"] for one in _of(resources, "AWS::Scheduler::Schedule")]
     assert [one["DeadLetterConfig"]["Arn"] for one in targets] == [undelivered] * len(scheduled)
+
+
+def test_who_follows_a_partition_has_a_schedule_too_for_what_no_stream_tells() -> None:
+    following = [one for one in operations() if one.follows]
+    assert following
+    assert [one.name for one in following if not one.schedule] == []
+
+
+def test_not_more_follow_than_may_read_a_shard_at_the_same_time(resources: Resources) -> None:
+    mappings = _of(resources, "AWS::Lambda::EventSourceMapping")
+    assert len(mappings) == len([one for one in operations() if one.follows]) <= READERS_OF_A_SHARD
+
+
+def test_the_stream_of_the_table_holds_keys_and_no_item(resources: Resources) -> None:
+    assert resources["Table"]["Properties"]["StreamSpecification"] == {"StreamViewType": "KEYS_ONLY"}
 
 
 def test_critical_failures_and_what_was_lost_raise_alerts(resources: Resources) -> None:

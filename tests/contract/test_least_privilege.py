@@ -20,6 +20,8 @@ ANY_RESOURCE = {
 }
 READING = ("Get", "List", "Query", "Describe")
 READS_OF_THE_TABLE = {"dynamodb:GetItem", "dynamodb:Query"}
+READS_OF_THE_STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+LISTS_STREAMS = "dynamodb:ListStreams"
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
 IN_ONE_PARTITION = {"FaultReports": PARTITION, "Breakers": breaker.PARTITION}
 """What functions may write beside what their parameters cost: one partition each, which the condition names."""
@@ -79,10 +81,14 @@ def _resource(grant: Grant) -> Any:
 
 
 def _beside(operation: Any) -> Iterator[tuple[str, Any]]:
-    """What a function may do beside what its parameters cost: report, move breakers, give away what it failed on."""
+    """What a function may do beside what its parameters cost: report, move breakers, follow, give away its failures."""
     yield "dynamodb:PutItem", TABLE
     if operation.guarded and (operation.neighbours or operation.effect is Effect.SPEND):
         yield "dynamodb:GetItem", TABLE
+    if operation.follows:
+        yield from ((action, {"Fn::GetAtt": ["Table", "StreamArn"]}) for action in READS_OF_THE_STREAM)
+        yield LISTS_STREAMS, {"Fn::Sub": "${Table.Arn}/stream/*"}
+        yield "sqs:SendMessage", {"Fn::GetAtt": ["Undelivered", "Arn"]}
     if operation.schedule:
         letters = next(one for one in operations() if one.service == "dead-letters")
         yield "lambda:InvokeFunction", {"Fn::GetAtt": [logical_id(letters), "Arn"]}
@@ -108,8 +114,9 @@ def test_what_functions_may_write_beside_what_their_parameters_cost_is_one_parti
 
 
 def test_no_function_writes_the_table_without_a_condition_on_the_partition(resources: Resources) -> None:
+    reads = READS_OF_THE_TABLE | READS_OF_THE_STREAM | {LISTS_STREAMS}
     for where, one in _allowed(resources):
-        writes = {action for action in _list(one["Action"]) if action.startswith("dynamodb:")} - READS_OF_THE_TABLE
+        writes = {action for action in _list(one["Action"]) if action.startswith("dynamodb:")} - reads
         keys = [keys for condition in one.get("Condition", {}).values() for keys in condition.items()]
         named = [value for name, value in keys if name == "dynamodb:LeadingKeys" and value != "false"]
         assert not writes or len(named) == 1, where

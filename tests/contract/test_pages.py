@@ -43,7 +43,7 @@ def add_thing(request: Ask, caller: Caller, table: Table) -> Tell:
     raise NotImplementedError
 
 
-@operation(effect=Effect.CHANGE, schedule="rate(1 hour)")
+@operation(effect=Effect.CHANGE, schedule="rate(1 hour)", follows="things/new")
 def sweep(request: Ask) -> Tell:
     """Sweep."""
     raise NotImplementedError
@@ -93,7 +93,8 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree_of_classes() -> None:
 def test_a_domain_starts_with_a_table_of_its_operations(page: str) -> None:
     row = "| [`add_thing`](#add_thing) | `POST /v1/things` | `contract:change` | change |  | Table | Add a thing. |"
     assert row in page
-    assert "| [`sweep`](#sweep) |  | `contract:change`, not over HTTPS | change | `rate(1 hour)` |  | Sweep. |" in page
+    started = "`rate(1 hour)`, and when `things/new` has news"
+    assert f"| [`sweep`](#sweep) |  | `contract:change`, not over HTTPS | change | {started} |  | Sweep. |" in page
 
 
 def test_every_operation_says_what_a_caller_needs_and_the_public_ones_that_it_is_nothing(

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -62,8 +63,14 @@ def prove_thing(request: Ask, table: Table) -> Response:
     raise NotImplementedError
 
 
+@operation(effect=Effect.CHANGE, schedule="rate(1 minute)", follows="things/new")
+def follow_thing(request: Ask, table: Table) -> Response:
+    """Follow."""
+    raise NotImplementedError
+
+
 SERVICES = (let_pass, keep_thing)
-EVERYTHING = (read_thing, change_thing, pay_thing, crunch_thing, refuse_thing, prove_thing, *SERVICES)
+EVERYTHING = (read_thing, change_thing, pay_thing, crunch_thing, refuse_thing, prove_thing, follow_thing, *SERVICES)
 
 
 def rendered(*operations: Operation, machines: tuple[Machine, ...] = ()) -> str:
@@ -123,7 +130,8 @@ def test_the_changing_policy_allows_reading_too() -> None:
 
 def test_only_policies_that_somebody_uses_are_there() -> None:
     policies = {n for n, one in resources(read_thing).items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
-    assert policies == {"Breakers", "FaultReports", "MachineLogs", "TableRead", f"TableChange{DOMAIN}"}
+    used = {"TableRead", f"TableChange{DOMAIN}"}
+    assert policies == {"Breakers", "FaultReports", "Followers", "MachineLogs"} | used
 
 
 def test_a_port_brings_its_layers() -> None:
@@ -183,8 +191,10 @@ def test_what_a_schedule_starts_gives_what_it_fails_on_for_good_to_the_letters_a
     None
 ):
     ends = {one: properties(one).get("EventInvokeConfig", {}).get("DestinationConfig") for one in EVERYTHING}
+    letters = {"OnFailure": {"Type": "Lambda", "Destination": {"Fn::GetAtt": ["KeepThing", "Arn"]}}}
     assert {one: end for one, end in ends.items() if end} == {
-        change_thing: {"OnFailure": {"Type": "Lambda", "Destination": {"Fn::GetAtt": ["KeepThing", "Arn"]}}},
+        change_thing: letters,
+        follow_thing: letters,
         keep_thing: {"OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["Undelivered", "Arn"]}}},
     }
 
@@ -221,6 +231,32 @@ def test_a_schedule_is_an_event_beside_the_route() -> None:
     events = properties(change_thing)["Events"]
     assert set(events) == {"Http", "Schedule"}
     assert events["Schedule"]["Properties"]["ScheduleExpression"] == "rate(5 minutes)"
+
+
+def test_who_follows_is_started_by_what_is_inserted_into_its_partition_a_bounded_number_of_times() -> None:
+    found = resources(*EVERYTHING)
+    (mapping,) = (one["Properties"] for one in found.values() if one["Type"] == "AWS::Lambda::EventSourceMapping")
+    (filtered,) = mapping.pop("FilterCriteria")["Filters"]
+    assert json.loads(filtered["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"pk": {"S": ["things/new"]}}},
+    }
+    assert mapping == {
+        "FunctionName": {"Ref": "FollowThing"},
+        "EventSourceArn": {"Fn::GetAtt": ["Table", "StreamArn"]},
+        "StartingPosition": "LATEST",
+        "BatchSize": 1000,
+        "MaximumBatchingWindowInSeconds": 1,
+        "MaximumRetryAttempts": 2,
+        "MaximumRecordAgeInSeconds": 300,
+        "ParallelizationFactor": 1,
+        "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["Undelivered", "Arn"]}}},
+    }
+
+
+def test_only_who_follows_may_read_the_stream() -> None:
+    following = [one.name for one in EVERYTHING if {"Ref": "Followers"} in properties(one)["Policies"]]
+    assert following == ["follow_thing"]
 
 
 def test_what_only_a_machine_starts_has_no_events() -> None:

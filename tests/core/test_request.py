@@ -8,7 +8,7 @@ import pytest
 from isthmus.content_digest import digest
 from isthmus.failure import Invalid, Malformed
 from isthmus.fields import FromHeader, Request
-from isthmus.request import Channel, origin, parse
+from isthmus.request import Channel, channel_of, origin, parse
 
 HOST = {"host": "api.test", "x-forwarded-proto": "https"}
 
@@ -56,6 +56,36 @@ def test_the_header_s_own_name_is_no_field() -> None:
 def test_a_state_machine_gives_all_fields_as_they_are() -> None:
     asked = {"execution": "e", "request": {"proof": "x", "sent_to": "https://a.test"}}
     assert parse(Ask, None, Channel.TASK, asked).proof == "x"
+
+
+RECORD = {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "a"}}}}
+
+
+class Start(Request):
+    number: int = 0
+
+
+def test_records_of_a_stream_start_an_operation_and_say_nothing_else() -> None:
+    asked = {"Records": [RECORD | {"number": 5}], "number": 5, "detail": {"number": 5}, "request": {"number": 5}}
+    assert channel_of(asked) is Channel.STREAM
+    assert parse(Start, "/v1/x", Channel.STREAM, asked) == Start()
+
+
+@pytest.mark.parametrize(
+    "records", [[], {}, "aws:dynamodb", None, [None], ["x"], [RECORD, {}], [RECORD | {"eventSource": "aws:sqs"}]]
+)
+def test_other_records_are_refused(records: Any) -> None:
+    asked = {"Records": records}
+    assert channel_of(asked) is Channel.TASK
+    with pytest.raises(Malformed, match="neither"):
+        parse(Start, None, Channel.TASK, asked)
+
+
+def test_what_comes_over_another_way_is_no_stream_whatever_it_holds() -> None:
+    more = {"Records": [RECORD]}
+    assert channel_of(event("GET") | more) is Channel.HTTP
+    assert channel_of({"source": "aws.scheduler", **more}) is Channel.SCHEDULE
+    assert channel_of({"type": "REQUEST", "routeArn": "a", **more}) is Channel.AUTHORIZER
 
 
 @pytest.mark.parametrize(

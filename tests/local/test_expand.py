@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.expand import Route, Stack, expand, from_json
+from infra.local.expand import Follower, Route, Stack, expand, from_json
 from infra.local.forks import python_path
 from infra.local.home import ROOT
 from infra.local.intrinsics import Scope, TemplateError, resolve
@@ -79,6 +79,35 @@ def test_what_becomes_of_failed_events_is_what_the_template_says(template: Path)
     functions = {one.id: one for one in expand(template).functions}
     assert (functions["Rest"].retries, functions["Rest"].on_failure) == (1, "isthmus-Task")
     assert (functions["Task"].retries, functions["Task"].on_failure) == (2, None)
+
+
+def following(template: Path, filtered: str, source: str = "!GetAtt Table.StreamArn") -> None:
+    """Have a function of the template follow something."""
+    filters = f"{{Filters: [{{Pattern: '{filtered}'}}]}}"
+    told = f"{{FunctionName: !Ref Task, EventSourceArn: {source}, MaximumRetryAttempts: 1, FilterCriteria: {filters}}}"
+    mapping = f"TaskFollows: {{Type: AWS::Lambda::EventSourceMapping, Properties: {told}}}"
+    template.write_text(f"{template.read_text()}  {mapping}\n")
+
+
+def test_a_follower_is_who_is_told_what_is_inserted_into_a_partition(template: Path, stack: Stack) -> None:
+    following(template, '{"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": ["house/dust"]}}}}')
+    stream = "arn:aws:dynamodb:us-east-1:000000000000:table/isthmus-Table/stream/local"
+    assert expand(template).followers == (Follower("Task", stream, "house/dust", 1),)
+    assert stack.followers == ()
+
+
+@pytest.mark.parametrize(
+    ("filtered", "source"),
+    [
+        ('{"dynamodb": {"Keys": {"pk": {"S": ["house/dust"]}}}}', "!GetAtt Table.StreamArn"),
+        ('{"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": ["a", "b"]}}}}', "!GetAtt Table.StreamArn"),
+        ('{"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": ["a"]}}}}', "arn:aws:kinesis:x:1:stream/s"),
+    ],
+)
+def test_who_follows_something_else_is_refused(template: Path, filtered: str, source: str) -> None:
+    following(template, filtered, source)
+    with pytest.raises(TemplateError, match="TaskFollows"):
+        expand(template)
 
 
 def test_parameters_can_be_given(template: Path) -> None:

@@ -20,6 +20,7 @@ from infra.local.home import Address, Home, find, is_held
 from infra.local.identity import load
 from infra.local.runtime import Settings, _listener, serve, settings_from
 from isthmus.failure import Invalid, Precondition
+from isthmus.storage.adapters.sqlite import SqliteTable
 
 HERE = Path(__file__).parent
 Up = Callable[..., AbstractAsyncContextManager[Address]]
@@ -157,6 +158,26 @@ def test_a_function_starts_a_machine_whose_task_is_a_function(up: Up) -> None:
                     break
                 await asyncio.sleep(0.02)
             assert (execution["name"], execution["status"]) == ("one", "SUCCEEDED")
+
+    asyncio.run(story())
+
+
+def test_a_new_row_starts_who_follows_its_partition(up: Up, settings: Settings) -> None:
+    filtered = '{"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": ["house/dust"]}}}}'
+    told = "FunctionName: !Ref Starter, EventSourceArn: !GetAtt Table.StreamArn"
+    mapping = f"{{{told}, FilterCriteria: {{Filters: [{{Pattern: '{filtered}'}}]}}}}"
+    text = settings.template.read_text().replace("handlers.starter", "handlers.chatty")
+    follows = f"  StarterFollows: {{Type: AWS::Lambda::EventSourceMapping, Properties: {mapping}}}\n"
+    settings.template.write_text(text + follows)
+
+    async def story() -> None:
+        async with up():
+            SqliteTable(settings.home.table).put("house/dust", "1", {})
+            for _ in range(500):
+                if settings.home.functions_log.exists() and "structured" in settings.home.functions_log.read_text():
+                    return
+                await asyncio.sleep(0.02)
+            raise AssertionError("nobody was started")
 
     asyncio.run(story())
 

@@ -29,6 +29,10 @@ def event(channel: Channel, operation: Operation, caller: Caller, fields: Mappin
         return {"execution": caller.id, "request": dict(fields)}
     if channel is Channel.SCHEDULE:
         return {"source": "aws.scheduler", "resources": [caller.id], "detail": dict(fields)}
+    if channel is Channel.STREAM:
+        keys = {"pk": {"S": "journal/outbox"}, "sk": {"S": "1"}}
+        told = {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": fields}}
+        return {"Records": [told], "detail": fields, "request": fields}
     if channel is Channel.LETTER:
         told = {"functionArn": "arn:aws:lambda:eu-central-1:1:function:f", "condition": "RetriesExhausted"}
         context = {"requestId": "r", "approximateInvokeCount": 3, **told}

@@ -127,6 +127,15 @@ def test_each_caller_gets_what_the_table_says(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_a_stream_may_start_what_a_schedule_may_and_brings_no_request(name: str) -> None:
+    operation = BY_NAME[name]
+    found = _cell(operation, Channel.STREAM, Caller("schedule", "", "system"))
+    needy = any(field.is_required() for field in operation.request.model_fields.values())
+    assert found == ("no" if needy else ROWS[name]["schedule"])
+    assert found == "yes" or not operation.follows
+
+
 def _cell(operation: Operation, channel: Channel, caller: Caller) -> str:
     """What the operation's real control flow makes of a real event, with nothing behind it."""
     reached: list[str] = []
@@ -149,8 +158,8 @@ def _cell(operation: Operation, channel: Channel, caller: Caller) -> str:
     assert reached == []
     if channel is Channel.HTTP:
         return _refused(answer)
-    if channel is Channel.LETTER and isinstance(answer, Invalid):
-        return "no"  # what is no letter's request refuses a letter before anybody asks who brings it
+    if channel in (Channel.LETTER, Channel.STREAM) and isinstance(answer, Invalid):
+        return "no"  # a request that needs more than they bring is refused before anybody asks who brings it
     assert isinstance(answer, Forbidden)
     return "no"
 

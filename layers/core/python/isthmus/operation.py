@@ -3,7 +3,8 @@
     request handling -> authentication -> authorization -> execution -> response
 
 `@operation(...)` turns a plain function into an `Operation`, which is the Lambda handler itself. The same handler
-serves an HTTPS route (API Gateway HTTP API v2), a Step Functions task and an EventBridge schedule; the event decides.
+serves an HTTPS route (API Gateway HTTP API v2), a Step Functions task, an EventBridge schedule and, for what follows
+a partition of the table, its stream; the event decides.
 """
 
 import time
@@ -52,6 +53,7 @@ class Operation:
     public: bool = False
     service: Service = ""
     guarded: bool = True
+    follows: str | None = None
 
     @cached_property
     def name(self) -> str:
@@ -168,6 +170,8 @@ class Operation:
             return Caller("execution", str(event["execution"]), "system")
         if channel is Channel.SCHEDULE:
             return Caller("schedule", str(next(iter(event["resources"]), "")), "system")
+        if channel is Channel.STREAM:  # what follows has a schedule too, and may do by the one what it may by the other
+            return Caller("schedule", str(event["Records"][0].get("eventSourceARN", "")), "system")
         if channel is Channel.LETTER:
             return Caller("letter", "", "system")
         if channel is Channel.AUTHORIZER:
@@ -213,6 +217,7 @@ def operation(
     *,
     effect: Effect,
     schedule: str | None = None,
+    follows: str | None = None,
     errors: tuple[type[Failure], ...] = (),
     status: int = 200,
     timeout_s: int = 29,
@@ -227,6 +232,8 @@ def operation(
         route: `METHOD /v1/path/{parameter}`, or None for what only state machines and schedules start.
         effect: READ may be repeated anywhere; CHANGE is idempotent by its own keys; SPEND moves money.
         schedule: an EventBridge expression, `rate(1 minute)` or `cron(...)`.
+        follows: a partition of the table in which new rows start the operation, too, within seconds. It is not told
+            which, and its schedule catches up with what nobody told it.
         errors: failures it raises beyond those every operation can.
         status: the HTTP status of success.
         timeout_s: the Lambda's time limit; routes end at API Gateway's 29 s.
@@ -249,6 +256,7 @@ def operation(
             public=public,
             service=service,
             guarded=guarded,
+            follows=follows,
         )
 
     return declare

@@ -31,6 +31,7 @@ class Channel(Enum):
     HTTP = "http"
     TASK = "task"
     SCHEDULE = "schedule"
+    STREAM = "stream"
     AUTHORIZER = "authorizer"
     LETTER = "letter"
 
@@ -45,7 +46,14 @@ def channel_of(event: Mapping[str, Any]) -> Channel:
         return Channel.HTTP
     if event.get("source") in ("aws.events", "aws.scheduler"):
         return Channel.SCHEDULE
+    records = event.get("Records")
+    if isinstance(records, list) and records and all(_streamed(one) for one in records):
+        return Channel.STREAM
     return Channel.TASK
+
+
+def _streamed(record: Any) -> bool:
+    return isinstance(record, Mapping) and record.get("eventSource") == "aws:dynamodb"
 
 
 def origin(headers: Mapping[str, str]) -> str:
@@ -195,6 +203,7 @@ def _letter(event: Mapping[str, Any]) -> dict[str, Any]:
 _NOT_HTTP: dict[Channel, Callable[[Mapping[str, Any]], Any]] = {
     Channel.TASK: _of_task,
     Channel.SCHEDULE: lambda event: event.get("detail", {}),
+    Channel.STREAM: lambda _: {},  # it says that something is new; what that is, whoever it starts sees for itself
     Channel.AUTHORIZER: _to_authorize,
     Channel.LETTER: _letter,
 }
