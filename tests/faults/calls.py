@@ -12,7 +12,8 @@ from isthmus.fields import MAX_MSAT
 from isthmus.operation import Operation
 from isthmus.ports import BitcoinNode, Clock, Deployment, Table
 from tests.callers import authorizer
-from tests.faults.world import MemoryTable, ModelNode, World
+from tests.faults.node import ModelNode
+from tests.faults.world import MemoryTable, World
 
 OWNER = "did:key:zOwner"
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"

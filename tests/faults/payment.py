@@ -20,7 +20,8 @@ from isthmus.failure import Failure, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
 from isthmus.ledger.engine import Ledger
 from isthmus.ledger.records import FINAL, NOT_RECORDED, UNSETTLED, Intent, aggregate, leased
-from tests.faults.world import Crash, MemoryTable, ModelNode, Schedule, World
+from tests.faults.node import ModelNode
+from tests.faults.world import Crash, MemoryTable, Schedule, World
 
 ADA = Caller("did", "did:key:zAda", "client")
 LIMITS = Limits(10_000_000_000, 10_000_000_000, 100)

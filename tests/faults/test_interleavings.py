@@ -16,8 +16,9 @@ from isthmus.journal import Change, Head
 from isthmus.ledger.engine import Ledger
 from isthmus.ledger.records import FINAL, LEASES, Intent, aggregate, leased, prepared_of
 from isthmus.storage.table import Write
+from tests.faults.node import ModelNode
 from tests.faults.payment import ADA, INTENT, LIMITS, WANTED
-from tests.faults.world import MemoryTable, ModelNode, World
+from tests.faults.world import MemoryTable, World
 
 STEPS = 5
 """Writes and sendings of each that are put in order; what comes after runs as it likes, one at a time."""
