@@ -1,4 +1,4 @@
-"""Send a transaction that was signed anywhere, once."""
+"""Send a transaction that was signed anywhere, by one or by several, once."""
 
 from typing import Annotated
 
@@ -6,10 +6,11 @@ from pydantic import Field
 
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.broadcasting import RawTransaction
+from isthmus.bitcoin.cosigners import MAX_PSBTS
 from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.payments import CONNECTOR, connector
 from isthmus.bitcoin.wallets import node_wallet
-from isthmus.bitcoin.wanted import RawHex, WalletName
+from isthmus.bitcoin.wanted import Psbt, RawHex, WalletName
 from isthmus.failure import Conflict, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
 from isthmus.fields import FromHeader, Request, Response, Sat, Txid
 from isthmus.ledger.engine import Ledger
@@ -20,9 +21,14 @@ from isthmus.ports import BitcoinNode, Caller, Clock, Deployment, Table
 
 
 class BroadcastTransaction(Request):
-    """A signed transaction, and what it may spend."""
+    """A signed transaction, as exactly one of transaction and psbts, and what it may spend."""
 
-    transaction: RawHex
+    transaction: RawHex | None = None
+    psbts: list[Psbt] = Field(
+        default=[],
+        max_length=MAX_PSBTS,
+        description="what the signers of one transaction gave back, finalized or not; all signatures together",
+    )
     max_spent_sat: Annotated[Sat, Field(ge=1)] = Field(
         description="the most it may spend, fee included; outputs that belong to `wallet` are not counted"
     )
@@ -56,9 +62,10 @@ def broadcast_transaction(
 ) -> Broadcast:
     """Try, record and broadcast a signed transaction; one that the network has already is a success.
 
-    It never replaces another transaction that waits: bump_fee does.
+    PSBTs are combined and finalized first. It never replaces another transaction that waits: bump_fee does.
 
     Raises:
+        Invalid: it is no transaction; the PSBTs are of several ones, or lack signatures, and which. Nothing was sent.
         Conflict: the key was used for another request.
         Precondition: a payment that is not settled holds one of its coins.
         Refused: the node would not take it, or it spends more than was said; nothing was sent.
@@ -67,5 +74,5 @@ def broadcast_transaction(
     """
     ledger = Ledger(table, {CONNECTOR: connector(table, within(node))}, clock.now_ms)
     wallet = "" if request.wallet is None else node_wallet(caller.tenant, request.wallet)
-    raw = RawTransaction(request.transaction, wallet, request.max_spent_sat)
-    return told(Broadcast, pay(ledger, "bitcoin.broadcast_transaction", request, raw, caller, deployment.owner))
+    signed = RawTransaction(request.transaction, request.psbts, wallet, request.max_spent_sat)
+    return told(Broadcast, pay(ledger, "bitcoin.broadcast_transaction", request, signed, caller, deployment.owner))

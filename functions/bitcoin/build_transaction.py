@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from isthmus.bitcoin.building import check, fund
+from isthmus.bitcoin.cosigners import for_signers
 from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.payments import CONNECTOR
 from isthmus.bitcoin.wanted import WantedPayment
@@ -36,7 +37,9 @@ def build_transaction(
 ) -> UnsignedTransaction:
     """Choose coins and change for a payment and give it away unsigned, for signers that are elsewhere.
 
-    It uses up a change address. Nothing holds the coins: until it is broadcast, another payment may spend them.
+    The PSBT has what signers ask for: where each key comes from, the transactions that are spent from, and the extended
+    keys of those who sign together. It uses up a change address. Nothing holds the coins: until it is broadcast,
+    another payment may spend them.
 
     Raises:
         Invalid: an address is not one of the node's network, an amount is dust, something is named twice.
@@ -48,6 +51,7 @@ def build_transaction(
     check(node, draft)
     funded = fund(node, draft, leased(table, CONNECTOR))
     amount_sat = sum(one.amount_sat for one in request.recipients)
+    psbt = for_signers(node, draft.wallet, funded.psbt)
     return UnsignedTransaction(
-        psbt=funded.psbt, amount_sat=amount_sat, fee_sat=funded.fee_sat, change_index=funded.change_index
+        psbt=psbt, amount_sat=amount_sat, fee_sat=funded.fee_sat, change_index=funded.change_index
     )

@@ -7,6 +7,7 @@ from pydantic import Field
 from isthmus.bitcoin import signing
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.deadline import within
+from isthmus.bitcoin.psbts import finalized
 from isthmus.bitcoin.signing import CONNECTOR, ToSign
 from isthmus.bitcoin.wallets import node_wallet
 from isthmus.bitcoin.wanted import Psbt, WalletName
@@ -72,5 +73,5 @@ def sign_transaction(
     asked = ToSign(node_wallet(caller.tenant, request.wallet), request.psbt, request.max_spent_sat)
     head = pay(ledger, "bitcoin.sign_transaction", request, asked, caller, deployment.owner)
     psbt = head.data["payload"]
-    signed = signing.extracted(node, psbt) if head.data["detail"]["complete"] else None
+    signed = finalized(node, psbt) if head.data["detail"]["complete"] else None
     return told(SignedTransaction, head, psbt=psbt, transaction=signed)

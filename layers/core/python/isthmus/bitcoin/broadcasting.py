@@ -6,11 +6,15 @@ from typing import Any
 
 from isthmus.bitcoin.amounts import MSAT, sat_from_btc
 from isthmus.bitcoin.building import against_policy, check_number, is_spent, leased_coins, spenders, verdict
+from isthmus.bitcoin.cosigners import joined
 from isthmus.bitcoin.views import outputs, undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Prepared
 from isthmus.failure import Failure, FieldError, Invalid, NotFound, Refused
 from isthmus.ports import BitcoinNode
+
+MAX_RAW = 250_000
+"""Hexadecimal digits of a transaction; what is larger is not relayed."""
 
 MAX_VOUT = 999_999
 """More outputs than a block has room for; the node's RPC takes no more than 2^31 - 1."""
@@ -21,15 +25,17 @@ MAX_OWN = 100
 
 @dataclass(frozen=True)
 class RawTransaction:
-    """A signed transaction.
+    """A signed transaction, as it is sent or as PSBTs.
 
     Args:
-        transaction: serialized, hexadecimal.
+        transaction: serialized, hexadecimal; or None.
+        psbts: in base64, which have all signatures together; or none.
         wallet: the node's name of the wallet whose own outputs are not counted as spent; "" for none.
         max_spent_sat: what it spends may not be more, the fee included.
     """
 
-    transaction: str
+    transaction: str | None
+    psbts: Sequence[str]
     wallet: str
     max_spent_sat: int
 
@@ -38,21 +44,22 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
     """Read the transaction and have the node try it, without sending it; one that the node has already costs nothing.
 
     Raises:
-        Invalid: it is no transaction that could be sent.
+        Invalid: it is no transaction that could be sent, or lacks signatures.
         Precondition: a payment that is not settled holds one of its coins.
         Refused: the node would not take it, it would replace another, or it spends more than was said.
     """
-    reply = node.call("decoderawtransaction", request.transaction)
-    outputs(reply.get("vout") if isinstance(reply, dict) else None, "/transaction")
-    txid, vsize, coins = _read(reply)
+    raw, pointer = _serialized(node, request)
+    reply = node.call("decoderawtransaction", raw)
+    outputs(reply.get("vout") if isinstance(reply, dict) else None, pointer)
+    txid, vsize, coins = _read(reply, pointer)
     known = _known(node, request.wallet, txid)
-    fee_sat = 0 if known else _tried(node, request.transaction, coins, leased)
+    fee_sat = 0 if known else _tried(node, raw, coins, leased)
     spent_sat = fee_sat + others_sat(node, request.wallet, reply["vout"])
     if not known and spent_sat > request.max_spent_sat:
         raise above_limit(spent_sat, request.max_spent_sat)
     return Prepared(
         identity=txid,
-        payload=request.transaction,
+        payload=raw,
         max_msat=0 if known else spent_sat * MSAT,
         leases=() if known else coins,
         detail={
@@ -103,19 +110,35 @@ def distinct_coins(inputs: Sequence[Mapping[str, Any]], pointer: str) -> tuple[s
         Invalid: it spends one twice, or one that there cannot be, or is a coinbase.
     """
     if not inputs or any("coinbase" in one for one in inputs):
-        raise _unusable(pointer, "spends no coins, so it cannot be sent")
+        raise _unusable("spends no coins, so it cannot be sent", pointer)
     if any(int(one["vout"]) > MAX_VOUT for one in inputs):
-        raise _unusable(pointer, "spends an output that no transaction has")
+        raise _unusable("spends an output that no transaction has", pointer)
     coins = tuple(f"{one['txid']}:{int(one['vout'])}" for one in inputs)
     if len(set(coins)) != len(coins):
-        raise _unusable(pointer, "spends a coin twice")
+        raise _unusable("spends a coin twice", pointer)
     check_number(coins)
     return coins
 
 
-def _read(reply: Any) -> tuple[str, int, tuple[str, ...]]:
+def _serialized(node: BitcoinNode, request: RawTransaction) -> tuple[str, str]:
+    """The transaction in hexadecimal, and where the request has it.
+
+    Raises:
+        Invalid: it has both forms or none, or the PSBTs do not make a transaction.
+    """
+    if (request.transaction is None) == (not request.psbts):
+        raise _unusable("is one of two forms, of which a request has exactly one", "/transaction", "/psbts")
+    if request.transaction is not None:
+        return request.transaction, "/transaction"
+    raw = joined(node, request.psbts)
+    if len(raw) > MAX_RAW:
+        raise _unusable("make a larger transaction than is relayed", "/psbts")
+    return raw, "/psbts"
+
+
+def _read(reply: Any, pointer: str) -> tuple[str, int, tuple[str, ...]]:
     try:
-        return str(reply["txid"]), whole(reply["vsize"]), distinct_coins(reply["vin"], "/transaction")
+        return str(reply["txid"]), whole(reply["vsize"]), distinct_coins(reply["vin"], pointer)
     except (LookupError, TypeError, ValueError):
         raise undocumented() from None
 
@@ -173,10 +196,10 @@ def _is_own(node: BitcoinNode, wallet: str, address: object) -> bool:
     return isinstance(info, dict) and info.get("ismine") is True
 
 
-def _unusable(pointer: str, why: str) -> Invalid:
+def _unusable(why: str, *pointers: str) -> Invalid:
     return Invalid(
         "The transaction cannot be sent.",
         next_step="Build it anew.",
         code="bitcoin/transaction",
-        errors=(FieldError(pointer, why),),
+        errors=tuple(FieldError(one, why) for one in pointers),
     )

@@ -13,6 +13,7 @@ from isthmus.bitcoin.addresses import Decoded
 from isthmus.bitcoin.amounts import btc, sat_from_btc
 from isthmus.bitcoin.coins import coins as unspent
 from isthmus.bitcoin.coins import outpoint
+from isthmus.bitcoin.psbts import finalized, signed
 from isthmus.bitcoin.views import undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.failure import Failure, FieldError, Invalid, Precondition, Refused
@@ -169,21 +170,17 @@ def sign(node: BitcoinNode, wallet: str, psbt: str) -> Signed:
     """Sign with the wallet's keys, and finalize.
 
     Raises:
-        Precondition: the wallet is locked, or has not all the keys.
+        Precondition: the wallet is locked, or has not all the keys, or its device is not there.
+        Refused: the device that has the keys did not sign.
     """
-    reply = wallet_call(node, wallet, "walletprocesspsbt", psbt, True)
-    if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
-        raise undocumented()
-    final = node.call("finalizepsbt", reply["psbt"])
-    if not isinstance(final, dict) or not isinstance(final.get("complete"), bool):
-        raise undocumented()
-    if not final["complete"]:
+    raw = finalized(node, signed(node, wallet, psbt))
+    if raw is None:
         raise Precondition(
             "The wallet has not all the keys that the transaction needs.",
             next_step="Have the other signers sign the PSBT, then finalize and broadcast it.",
             code="bitcoin/not-all-keys",
         )
-    return decoded(node, str(final.get("hex")))
+    return decoded(node, raw)
 
 
 def decoded(node: BitcoinNode, raw: str) -> Signed:

@@ -23,6 +23,9 @@ UNDECIDED = frozenset({-1, -4, -7, -20, -32603})
 
 INVALID_ADDRESS_OR_KEY = -5
 
+TIMEOUT = f"bitcoin/{TRANSPORT['timeout'].code}"
+"""The code of a call that was not answered in time."""
+
 _DO_NOT_TRUST = "Do not use this node before you know why; compare it with another one."
 
 PRUNED = Meaning(

@@ -190,6 +190,12 @@ _NO_PSBT = Meaning(
     "The node cannot read this as a partially signed transaction.",
     "Send a whole PSBT of version 0 (BIP 174) in base64.",
 )
+_NO_SIGNER_COMMAND = Meaning(
+    Precondition,
+    "no-signer-command",
+    "The node has no command for signing devices, or the command failed.",
+    "Start bitcoind with -signer=<command>, unlock the device, see that `<command> enumerate` lists it; then repeat.",
+)
 _NOT_BUMPABLE = Meaning(
     Refused,
     "not-bumpable",
@@ -246,7 +252,20 @@ BY_METHOD = MappingProxyType(
             "The node cannot read this as a transaction.",
             "Send a whole serialized transaction in hexadecimal digits.",
         ),
-        **dict.fromkeys((("decodepsbt", -22), ("analyzepsbt", -22), ("walletprocesspsbt", -22)), _NO_PSBT),
+        **dict.fromkeys(
+            tuple(
+                (method, -22)
+                for method in ("decodepsbt", "analyzepsbt", "walletprocesspsbt", "combinepsbt", "finalizepsbt")
+            ),
+            _NO_PSBT,
+        ),
+        ("walletprocesspsbt", -25): Meaning(
+            Refused,
+            "not-signed",
+            "The node's wallet cannot sign this.",
+            "Look at the PSBT with decode_psbt, then build it anew.",
+        ),
+        **dict.fromkeys((("enumeratesigners", -1), ("enumeratesigners", -32601)), _NO_SIGNER_COMMAND),
         ("psbtbumpfee", -1): _NOT_BUMPABLE,
         ("psbtbumpfee", -4): _NOT_BUMPABLE,
         ("psbtbumpfee", -5): _NOT_BUMPABLE,

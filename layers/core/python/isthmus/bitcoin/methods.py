@@ -7,6 +7,7 @@ READS = frozenset(
         "decoderawtransaction",
         "decodescript",
         "deriveaddresses",
+        "enumeratesigners",
         "estimatesmartfee",
         "getaddressinfo",
         "getbalance",
@@ -80,5 +81,5 @@ HARMLESS = READS | {
 """What moves no money and may be done again: at worst an address stays unused, a coin is locked in memory, or the
 wallet is there already."""
 
-REPEATABLE = READS - {"scantxoutset"}
-"""Reads that may be asked again at once; a scan outlives its connection and excludes the next one."""
+REPEATABLE = READS - {"scantxoutset", "enumeratesigners"}
+"""Reads that may be asked again at once; a scan and a device outlive their connection and exclude the next one."""

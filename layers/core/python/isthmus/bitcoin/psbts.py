@@ -1,18 +1,26 @@
-"""Partially signed transactions: what one spends, pays and lacks, as far as itself says.
+"""Partially signed transactions: what one spends, pays and lacks, as far as itself says; and on to a final one.
 
 Source: BIP 174. The values of inputs stand in the PSBT itself. Where it has the whole transaction that an input spends
 from, the node has compared its id; where it has the spent output only, whoever made the PSBT may have lied about it,
 which signatures of Taproot commit to and older ones do not.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from isthmus.bitcoin.amounts import sat_from_btc
+from isthmus.bitcoin.devices import not_signed, only_device
 from isthmus.bitcoin.views import SCRIPT_TYPES, impossible_amount, outputs, undocumented
+from isthmus.bitcoin.wallets import has_device, wallet_call
+from isthmus.failure import Failure
 from isthmus.ports import BitcoinNode
 
+MAX_PSBT = 200_000
+"""Characters of one in base64."""
+
+_KEY_HASH = re.compile(r"[0-9a-f]{1,64}")
 ROLES = frozenset({"creator", "updater", "signer", "finalizer", "extractor"})
 
 
@@ -74,6 +82,46 @@ def decode(node: BitcoinNode, psbt: str) -> State:
         raise undocumented() from None
 
 
+def updated(node: BitcoinNode, wallet: str, psbt: str) -> str:
+    """A PSBT with what a wallet knows of its coins and keys, without signatures.
+
+    Raises:
+        Invalid: it is no PSBT.
+    """
+    return _psbt_of(wallet_call(node, wallet, "walletprocesspsbt", psbt, False))
+
+
+def signed(node: BitcoinNode, wallet: str, psbt: str) -> str:
+    """A PSBT with the signatures of a wallet, or of the device that signs for it.
+
+    Raises:
+        Invalid: it is no PSBT.
+        Precondition: the wallet is locked; its device is not there, or did not answer in time.
+        Refused: the device did not sign.
+    """
+    on_device = has_device(node, wallet)
+    if on_device:
+        only_device(node)
+    try:
+        return _psbt_of(wallet_call(node, wallet, "walletprocesspsbt", psbt, True))
+    except Failure as failure:
+        raise (not_signed(failure) if on_device else failure) from None
+
+
+def finalized(node: BitcoinNode, psbt: str) -> str | None:
+    """The transaction of a PSBT that has all signatures, hexadecimal; None when some are missing."""
+    reply = node.call("finalizepsbt", psbt)
+    if not isinstance(reply, dict) or not isinstance(reply.get("complete"), bool):
+        raise undocumented()
+    return str(reply.get("hex")) if reply["complete"] else None
+
+
+def _psbt_of(reply: Any) -> str:
+    if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
+        raise undocumented()
+    return str(reply["psbt"])
+
+
 def _input(spends: Mapping[str, Any], state: Mapping[str, Any], judged: Mapping[str, Any]) -> InputState:
     vout, whole = int(spends["vout"]), state.get("non_witness_utxo")
     spent = state.get("witness_utxo") if whole is None else whole["vout"][vout]
@@ -89,8 +137,14 @@ def _input(spends: Mapping[str, Any], state: Mapping[str, Any], judged: Mapping[
         sighash=state.get("sighash"),
         final="final_scriptSig" in state or "final_scriptwitness" in state,
         next=_role(judged),
-        missing_signatures=[str(one) for one in judged.get("missing", {}).get("signatures", [])],
+        missing_signatures=[_key_hash(one) for one in judged.get("missing", {}).get("signatures", [])],
     )
+
+
+def _key_hash(told: str) -> str:
+    if not _KEY_HASH.fullmatch(told):
+        raise undocumented()
+    return told
 
 
 def _fee(told: Mapping[str, Any], analysis: Mapping[str, Any]) -> int | None:

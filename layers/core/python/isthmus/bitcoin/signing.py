@@ -13,9 +13,7 @@ from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.broadcasting import above_limit, distinct_coins, others_sat, would_replace
 from isthmus.bitcoin.building import leased_coins, spenders
 from isthmus.bitcoin.payments import CONNECTOR as PAYMENTS
-from isthmus.bitcoin.psbts import State, decode
-from isthmus.bitcoin.views import undocumented
-from isthmus.bitcoin.wallets import wallet_call
+from isthmus.bitcoin.psbts import State, decode, signed, updated
 from isthmus.effects import Outcome, Prepared, Succeeded
 from isthmus.failure import FieldError, Invalid, Precondition
 from isthmus.ledger.records import leased
@@ -65,21 +63,21 @@ class Signatures:
             Precondition: the wallet has none of the keys, or is locked, or a payment holds a coin.
             Refused: more would leave than was said, or a transaction that waits spends the same coins.
         """
-        updated = self._processed(request, request.psbt, sign=False)
-        state = decode(self.node, updated)
+        known = updated(self.node, request.wallet, request.psbt)
+        state = decode(self.node, known)
         coins = self._checked(state)
         spent_sat = self._leaving(state, request.wallet)
         if spent_sat > request.max_spent_sat:
             raise above_limit(spent_sat, request.max_spent_sat)
-        signed = self._processed(request, updated, sign=True)
-        complete = all(one.final for one in decode(self.node, signed).inputs)
-        if signed == updated and not complete:
+        psbt = signed(self.node, request.wallet, known)
+        complete = all(one.final for one in decode(self.node, psbt).inputs)
+        if psbt == known and not complete:
             raise Precondition(
                 "The wallet has no key that signs anything of this.",
                 next_step="Choose the wallet whose coins it spends.",
                 code="bitcoin/nothing-to-sign",
             )
-        if len(signed) > MAX_SIGNED:
+        if len(psbt) > MAX_SIGNED:
             raise _unusable("is too large with the transactions that it spends from")
         detail = {
             "txid": state.txid,
@@ -88,7 +86,7 @@ class Signatures:
             "fee_sat": state.fee_sat,
             "complete": complete,
         }
-        return Prepared(state.txid, signed, spent_sat * MSAT, coins, detail)
+        return Prepared(state.txid, psbt, spent_sat * MSAT, coins, detail)
 
     def send(self, prepared: Prepared) -> Outcome:
         """It is recorded, and so it is given away."""
@@ -121,20 +119,6 @@ class Signatures:
         made = [one for one in state.outputs if isinstance(one, dict)]
         total = others_sat(self.node, "", made)
         return max(0, spent - (total - others_sat(self.node, wallet, made)))
-
-    def _processed(self, request: ToSign, psbt: str, *, sign: bool) -> str:
-        reply = wallet_call(self.node, request.wallet, "walletprocesspsbt", psbt, sign)
-        if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
-            raise undocumented()
-        return str(reply["psbt"])
-
-
-def extracted(node: BitcoinNode, psbt: str) -> str:
-    """The transaction of a PSBT whose every input is signed, hexadecimal."""
-    reply = node.call("finalizepsbt", psbt)
-    if not isinstance(reply, dict) or not isinstance(reply.get("hex"), str):
-        raise undocumented()
-    return str(reply["hex"])
 
 
 def connector(table: Table, node: BitcoinNode) -> Signatures:

@@ -3,10 +3,13 @@
 Source: Bitcoin Core's wallet RPC, descriptor wallets (doc/managing-wallets.md).
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
 
+from isthmus.bitcoin.codes import TIMEOUT
+from isthmus.bitcoin.devices import only_device, silent
 from isthmus.bitcoin.views import read, undocumented
 from isthmus.failure import Conflict, Failure, Limited, NotFound, Upstream
 from isthmus.ports import BitcoinNode
@@ -18,11 +21,14 @@ MAX_WALLETS = 100
 _PREFIX = "isthmus"
 _NOT_LOADED = -18
 _LOADED_ALREADY = -35
-_EXISTS = frozenset({-4, -36})
+_FAILED = -1
+_WALLET_TROUBLE = -4
+_EXISTS = frozenset({_WALLET_TROUBLE, -36})
 
 
 class _Info(BaseModel):
     private_keys_enabled: bool
+    external_signer: bool = False
 
 
 def node_wallet(tenant: str, name: str) -> str:
@@ -46,34 +52,40 @@ def wallet_call(node: BitcoinNode, wallet: str, method: str, *params: Any) -> An
     return node.call(method, *params, wallet=wallet)
 
 
-def make_wallet(node: BitcoinNode, tenant: str, name: str, *, watch_only: bool) -> None:
+def make_wallet(node: BitcoinNode, tenant: str, name: str, *, watch_only: bool, on_device: bool = False) -> None:
     """A new descriptor wallet, loaded again whenever the node starts; nothing when there is just that wallet already.
 
+    Args:
+        node: the node.
+        tenant: whose wallet it is.
+        name: what the tenant calls it.
+        watch_only: without private keys.
+        on_device: with the addresses of the node's signing device, which has the keys; then it is watch-only, too.
+
     Raises:
-        Conflict: there is one of this name and of the other kind.
+        Conflict: there is one of this name and of another kind, or one that the device gave no addresses for.
         Limited: the tenant has as many wallets as it may have.
+        Precondition: there is no signing device, or several, or it did not answer in time.
     """
     wallet, known = node_wallet(tenant, name), _known(node)
-    if wallet not in known:
-        if sum(one.startswith(node_wallet(tenant, "")) for one in known) >= MAX_WALLETS:
-            raise Limited(
-                f"There are {MAX_WALLETS} wallets, and no more are made.",
-                next_step="Use a wallet that is there; addresses and labels keep payments apart as well.",
-                code="bitcoin/too-many-wallets",
-            )
-        try:
-            node.call("createwallet", wallet, watch_only, watch_only, "", False, True, True)
-        except Failure as failure:
-            if failure.upstream is None or failure.upstream.code not in _EXISTS or wallet not in _known(node):
-                raise
-        else:
-            return
-    if watches_only(node, wallet) != watch_only:
+    try:
+        if wallet not in known:
+            _check_number(known, tenant)
+            if on_device:
+                only_device(node)
+            if _created(node, wallet, watch_only=watch_only, on_device=on_device):
+                return
+        info = _info(node, wallet)
+    except Failure as failure:  # a wallet is neither there nor not there while the device is asked for its keys
+        raise (silent() if on_device and _is_busy(failure) else failure) from None
+    if (info.private_keys_enabled, info.external_signer) != (not watch_only, on_device):
         raise Conflict(
-            "There is a wallet of this name already, and it is of the other kind.",
+            "There is a wallet of this name already, and it is of another kind.",
             next_step="Use it, or choose another name.",
             code="bitcoin/wallet-exists",
         )
+    if on_device and not wallet_call(node, wallet, "listdescriptors").get("descriptors"):
+        raise _without_keys()
 
 
 def watches_only(node: BitcoinNode, wallet: str) -> bool:
@@ -82,7 +94,16 @@ def watches_only(node: BitcoinNode, wallet: str) -> bool:
     Raises:
         NotFound: there is no such wallet.
     """
-    return not read(_Info, wallet_call(node, wallet, "getwalletinfo")).private_keys_enabled
+    return not _info(node, wallet).private_keys_enabled
+
+
+def has_device(node: BitcoinNode, wallet: str) -> bool:
+    """Whether the node's signing device has the wallet's keys.
+
+    Raises:
+        NotFound: there is no such wallet.
+    """
+    return _info(node, wallet).external_signer
 
 
 def no_wallet() -> NotFound:
@@ -96,6 +117,46 @@ def all_wallets(node: BitcoinNode) -> list[tuple[str, str, str]]:
     return [
         (split[1], split[2], one) for split, one in parts if len(split) == len(("", "", "")) and split[0] == _PREFIX
     ]
+
+
+def _info(node: BitcoinNode, wallet: str) -> _Info:
+    return read(_Info, wallet_call(node, wallet, "getwalletinfo"))
+
+
+def _created(node: BitcoinNode, wallet: str, *, watch_only: bool, on_device: bool) -> bool:
+    """Whether this call has made the wallet; False when another one has meanwhile."""
+    device = [True] if on_device else []
+    try:
+        node.call("createwallet", wallet, watch_only, watch_only and not on_device, "", False, True, True, *device)
+    except Failure as failure:
+        code = failure.upstream.code if failure.upstream else None
+        if on_device and code == _FAILED:
+            raise _without_keys() from None
+        if code not in _EXISTS or wallet not in _known(node):
+            raise
+        return False
+    return True
+
+
+def _check_number(known: Collection[str], tenant: str) -> None:
+    if sum(one.startswith(node_wallet(tenant, "")) for one in known) >= MAX_WALLETS:
+        raise Limited(
+            f"There are {MAX_WALLETS} wallets, and no more are made.",
+            next_step="Use a wallet that is there; addresses and labels keep payments apart as well.",
+            code="bitcoin/too-many-wallets",
+        )
+
+
+def _is_busy(failure: Failure) -> bool:
+    return failure.code == TIMEOUT or failure.upstream == Upstream("bitcoin", _WALLET_TROUBLE)
+
+
+def _without_keys() -> Conflict:
+    return Conflict(
+        "The wallet was begun, but the signing device gave no keys for it, and the node keeps what is left.",
+        next_step="Choose another name; or remove the wallet's folder on the node, and take this one.",
+        code="bitcoin/wallet-without-keys",
+    )
 
 
 def _known(node: BitcoinNode) -> set[str]:

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from isthmus.bitcoin.broadcasting import MAX_RAW
 from isthmus.bitcoin.building import MAX_RECIPIENTS, Draft, Recipient
+from isthmus.bitcoin.psbts import MAX_PSBT
 from isthmus.bitcoin.wallets import WALLET_NAME, node_wallet
 from isthmus.fields import FeerateSatPerKvb, Request, Sat
 
@@ -13,11 +15,11 @@ Outpoint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}:(0|[1-9][0-9]{0,5})$", d
 WalletName = Annotated[str, Field(pattern=WALLET_NAME, description="name of a wallet of the caller's tenant")]
 RawHex = Annotated[
     str,
-    Field(max_length=250_000, pattern=r"^([0-9a-fA-F]{2}){10,}$", description="serialized transaction, hexadecimal"),
+    Field(max_length=MAX_RAW, pattern=r"^([0-9a-fA-F]{2}){10,}$", description="serialized transaction, hexadecimal"),
 ]
 Psbt = Annotated[
     str,
-    Field(max_length=200_000, pattern=r"^[A-Za-z0-9+/]{8,}={0,2}$", description="PSBT (BIP 174), base64"),
+    Field(max_length=MAX_PSBT, pattern=r"^[A-Za-z0-9+/]{8,}={0,2}$", description="PSBT (BIP 174), base64"),
 ]
 _LABEL = r"^([0-9A-Za-z][0-9A-Za-z .,_:/#@+-]{0,79})?$"
 Label = Annotated[str, Field(max_length=80, pattern=_LABEL, description="letters, digits and plain signs")]
