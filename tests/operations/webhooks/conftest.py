@@ -4,12 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Condition, Thread
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ class Received:
 
     headers: dict[str, str]
     body: bytes
+    at_s: float = field(default_factory=time.time)
 
     @property
     def id(self) -> str:
@@ -69,6 +71,18 @@ class Receiver:
     status: int = 200
     location: str = ""
     got: list[Received] = field(default_factory=list)
+    more: Condition = field(default_factory=Condition)
+
+    def take(self, one: Received) -> None:
+        with self.more:
+            self.got.append(one)
+            self.more.notify_all()
+
+    def wait_for(self, number: int, within_s: float) -> list[Received]:
+        """What it got, as soon as these are so many."""
+        with self.more:
+            assert self.more.wait_for(lambda: len(self.got) >= number, within_s), f"only {len(self.got)} came"
+            return list(self.got)
 
 
 @contextmanager
@@ -78,7 +92,7 @@ def receiving() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the name is http.server's
             body = self.rfile.read(int(self.headers["content-length"]))
-            receiver.got.append(Received({name.lower(): value for name, value in self.headers.items()}, body))
+            receiver.take(Received({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(receiver.status)
             if receiver.location:
                 self.send_header("location", receiver.location)
