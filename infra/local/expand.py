@@ -1,25 +1,25 @@
 """Read template.yaml the way CloudFormation would, with no AWS account: what there is to run on one machine.
 
-`aws-sam-translator`, the library behind SAM's own transform, expands the serverless resources; the intrinsic functions
-are then evaluated with the parameters' defaults. `python -m infra.local.expand <template>` prints the result: the
-runtime reads it from there, because the transform's 50 MB are needed for a second only.
+SAM's own transform expands the serverless resources; the intrinsic functions are then evaluated with the parameters'
+defaults.
 """
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.intrinsics import REGION, Scope, TemplateError, arn, holds, physical_name, resolve
+from infra.local.intrinsics import Scope, TemplateError, arn, holds, physical_name, resolve
+from infra.local.transform import Transformed, transform
 
 DEFAULT_TIMEOUT_S, DEFAULT_MEMORY_MB, DEFAULT_RETRIES = 3, 128, 2
 _INTEGRATED = re.compile(r"/functions/arn:[^/]*:function:([^/:]+)(?::[^/]+)?/invocations$")
 _ONE_PARTITION = re.compile(
     r'\{"eventName": \["INSERT"\], "dynamodb": \{"Keys": \{"pk": \{"S": \["([^"\\]+)"\]\}\}\}\}'
 )
+_NAME = "isthmus"
 _NO_AUTHORIZER = "NONE"
 _SUBSTITUTED = re.compile(r"\$\{(\w+)\}")
 
@@ -96,23 +96,37 @@ class Stack:
     machines: tuple[Machine, ...]
 
 
-def expand(template: Path, parameters: Mapping[str, str] | None = None, *, stack: str = "isthmus") -> Stack:
+def expand(template: Path, parameters: Mapping[str, str] | None = None) -> Stack:
     """The functions, routes, schedules, followers and machines of a SAM template.
 
     Raises:
         TemplateError: the template cannot be read, transformed or resolved; the message says which part.
     """
     given = dict(parameters or {})
-    transformed, files = _transform(template, given)
-    declared: Mapping[str, Any] = transformed.get("Parameters", {})
+    return stack_of(transform(template, given), template.parent, given)
+
+
+def stack_of(transformed: Transformed, folder: Path, parameters: Mapping[str, str] | None = None) -> Stack:
+    """The same of what SAM's transform gave.
+
+    Args:
+        transformed: a template of CloudFormation's own resources.
+        folder: where the template is, and the definitions of its state machines.
+        parameters: those that shall not have their defaults.
+
+    Raises:
+        TemplateError: it cannot be resolved; the message says which part.
+    """
+    template, given = transformed.template, parameters or {}
+    declared: Mapping[str, Any] = template.get("Parameters", {})
     if unknown := sorted(set(given) - set(declared)):
         raise TemplateError(f"The template has no parameter named {unknown[0]}.")
     scope = Scope(
-        stack=stack,
+        stack=_NAME,
         parameters={name: _parameter(about, given.get(name)) for name, about in declared.items()},
-        resources=transformed["Resources"],
-        conditions=transformed.get("Conditions", {}),
-        mappings=transformed.get("Mappings", {}),
+        resources=template["Resources"],
+        conditions=template.get("Conditions", {}),
+        mappings=template.get("Mappings", {}),
     )
     functions = tuple(_functions(scope))
     names = {function.name: function.id for function in functions}
@@ -121,78 +135,8 @@ def expand(template: Path, parameters: Mapping[str, str] | None = None, *, stack
         tuple(_routes(scope, names)),
         tuple(_schedules(scope)),
         tuple(_followers(scope, names)),
-        tuple(_machines(scope, template.parent, files)),
+        tuple(_machines(scope, folder, transformed.definitions)),
     )
-
-
-def from_json(text: str) -> Stack:
-    """A stack from what `python -m infra.local.expand` printed.
-
-    Raises:
-        TemplateError: it printed what is wrong with the template.
-    """
-    document = json.loads(text)
-    if "error" in document:
-        raise TemplateError(document["error"])
-    return Stack(
-        tuple(Function(**one) for one in document["functions"]),
-        tuple(Route(**one) for one in document["routes"]),
-        tuple(Schedule(**one) for one in document["schedules"]),
-        tuple(Follower(**one) for one in document["followers"]),
-        tuple(Machine(**one) for one in document["machines"]),
-    )
-
-
-def main() -> None:
-    """Print the stack of the template that the command line names, or what is wrong with it."""
-    try:
-        document = asdict(expand(Path(sys.argv[1])))
-    except TemplateError as error:
-        document = {"error": str(error)}
-    print(json.dumps(document))
-
-
-def _transform(template: Path, parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The CloudFormation template, and for each state machine the file that its DefinitionUri named."""
-    import boto3
-    import yaml
-    from samtranslator.model.exceptions import InvalidDocumentException
-    from samtranslator.parser.parser import Parser
-    from samtranslator.translator.translator import Translator
-    from samtranslator.yaml_helper import yaml_parse
-
-    try:
-        document = yaml_parse(template.read_text())
-    except OSError as error:
-        raise TemplateError(f"{template} cannot be read; run `make template` to write it.") from error
-    except yaml.MarkedYAMLError as error:
-        where = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise TemplateError(f"{template} is not valid YAML{where}: {error.problem}.") from error
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise TemplateError(f"{template} has no Resources.")
-    files = _without_files(document)
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
-    try:
-        return translator.translate(document, dict(parameters)), files
-    except InvalidDocumentException as error:
-        reasons = "; ".join(cause.message for cause in error.causes)
-        raise TemplateError(f"{template} is not a valid SAM template: {reasons}") from error
-
-
-def _without_files(document: dict[str, Any]) -> dict[str, str]:
-    """Replace every local path by an address, which is what `sam package` does; return the machines' paths."""
-    machines: dict[str, str] = {}
-    for logical_id, resource in document["Resources"].items():
-        properties = resource.setdefault("Properties", {})
-        kind = resource.get("Type")
-        if kind == "AWS::Serverless::Function":
-            properties["CodeUri"] = "s3://local/code"
-        elif kind == "AWS::Serverless::LayerVersion":
-            properties["ContentUri"] = "s3://local/layer"
-        elif kind == "AWS::Serverless::StateMachine" and "DefinitionUri" in properties:
-            machines[logical_id] = properties["DefinitionUri"]
-            properties["DefinitionUri"] = "s3://local/definition"
-    return machines
 
 
 def _parameter(about: Mapping[str, Any], given: str | None) -> Any:
@@ -346,7 +290,3 @@ def _definition(logical_id: str, properties: Mapping[str, Any], root: Path, file
         return (root / files[logical_id]).read_text()
     except OSError as error:
         raise TemplateError(f"{files[logical_id]}, the definition of {logical_id}, cannot be read.") from error
-
-
-if __name__ == "__main__":
-    main()

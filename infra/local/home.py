@@ -57,6 +57,11 @@ class Home:
         return self.path / "table.sqlite"
 
     @property
+    def transformed(self) -> Path:
+        """What SAM's transform made of the template last."""
+        return self.path / "transformed.json"
+
+    @property
     def executions(self) -> Path:
         """The journal of the state machines."""
         return self.path / "executions.sqlite"

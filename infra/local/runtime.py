@@ -155,7 +155,7 @@ async def _start(
     did = owner(settings.home).did
     node = asyncio.create_task(_node(settings, up))
     try:
-        stack = await expanded(settings.template)
+        stack = await expanded(settings.template, settings.home.transformed)
     except TemplateError as error:
         raise Invalid(str(error), next_step="Correct the template.", code="local/template") from error
     finally:

@@ -1,16 +1,10 @@
 """The template, as CloudFormation would see it."""
 
-import json
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.local.expand import Follower, Route, Stack, expand, from_json
-from infra.local.forks import python_path
-from infra.local.home import ROOT
+from infra.local.expand import Follower, Route, Stack, expand
 from infra.local.intrinsics import Scope, TemplateError, resolve
 
 
@@ -115,17 +109,6 @@ def test_parameters_can_be_given(template: Path) -> None:
 
     assert stack.functions[0].environment["ABSENT"] == "inside"
     assert "Nowhere" in {function.id for function in stack.functions}
-
-
-def test_another_process_can_expand_it_and_print_the_result(template: Path, stack: Stack) -> None:
-    command = [sys.executable, "-m", "infra.local.expand", str(template)]
-    printed = subprocess.run(command, env={"PYTHONPATH": python_path(ROOT)}, capture_output=True, check=True, text=True)
-
-    assert from_json(printed.stdout) == replace(
-        stack, functions=tuple(replace(one, environment=dict(one.environment)) for one in stack.functions)
-    )
-    with pytest.raises(TemplateError, match="no Resources"):
-        from_json(json.dumps({"error": "x has no Resources."}))
 
 
 def test_a_missing_template_says_how_to_make_one(tmp_path: Path) -> None:
