@@ -13,61 +13,34 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from infra.local.asynchronous import PAUSES_S, Asynchronous
+from infra.local.asynchronous import Asynchronous
 from infra.local.bitcoind import RegtestNode, start_regtest
 from infra.local.control import Controls, control
-from infra.local.environment import NODE_FILES, NODE_VARIABLES, Surroundings, local_environment
+from infra.local.environment import Surroundings, local_environment
 from infra.local.event_bus import EventBus
 from infra.local.expanding import expanded
 from infra.local.followers import Followers, in_turn
 from infra.local.gateway import App, Receive, Scope, Send, gateway
-from infra.local.home import ROOT, Address, Home, held, home_of, publish, withdraw
-from infra.local.host import Host, Limits
+from infra.local.home import ROOT, Address, held, publish, withdraw
+from infra.local.host import Host
 from infra.local.identity import owner
 from infra.local.intrinsics import TemplateError
 from infra.local.logs import BoundedLog
 from infra.local.running import Running
 from infra.local.schedules import Scheduler
+from infra.local.settings import Settings, settings_from
 from infra.local.states.engine import Engine
 from infra.local.step_functions import step_functions
 from infra.local.timetable import ExpressionError
 from isthmus.failure import Failure, Invalid, Precondition
 
-DEFAULT_PORT = 8080
-PRELOADED = (
-    "isthmus.operation",
-    "isthmus.storage.adapters.sqlite",
-    "isthmus.storage.adapters.files",
-    "isthmus.bitcoin.adapters.core",
-    "aws_lambda_powertools",
-)
-PRELOADED_LATER = ("numpy", "duckdb", "boto3")
 _BACKLOG = 128
-_HIGHEST_PORT = 65_535
 _KEEP_ALIVE_S = 75
 _GRACE_S = 5
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to run, and where."""
-
-    home: Home
-    root: Path = ROOT
-    template: Path = ROOT / "template.yaml"
-    port: int = DEFAULT_PORT
-    node: Mapping[str, str] | None = field(default=None)
-    regtest: bool = True
-    limits: Limits = field(default_factory=Limits)
-    pauses_s: tuple[float, ...] = PAUSES_S
-    preload: tuple[str, ...] = PRELOADED
-    later: tuple[str, ...] = PRELOADED_LATER
 
 
 class _Server(uvicorn.Server):
@@ -263,35 +236,6 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def settings_from(environ: Mapping[str, str], *, port: int | None = None, with_node: bool = True) -> Settings:
-    """What the command line and the environment ask for; a failed event's third attempt waits twice the pause.
-
-    Raises:
-        Invalid: the port or the pause is none.
-    """
-    given = {name: environ[name] for name in NODE_VARIABLES if environ.get(name)}
-    given |= {name: str(Path(given[name]).absolute()) for name in NODE_FILES if name in given}
-    asked = str(port) if port is not None else environ.get("ISTHMUS_PORT") or str(DEFAULT_PORT)
-    if not (asked.isascii() and asked.isdigit() and int(asked) <= _HIGHEST_PORT):
-        raise Invalid(
-            f"A port is a number from 0 to {_HIGHEST_PORT}.",
-            next_step="Correct ISTHMUS_PORT or `--port`; 0 takes any free one.",
-            code="local/port",
-        )
-    pause = environ.get("ISTHMUS_RETRY_PAUSE_S") or str(PAUSES_S[0])
-    if not (pause.isascii() and pause.replace(".", "", 1).isdigit()):
-        raise Invalid(
-            "A pause is a number of seconds.", next_step="Correct ISTHMUS_RETRY_PAUSE_S.", code="local/retry-pause"
-        )
-    return Settings(
-        pauses_s=(float(pause), 2 * float(pause)),
-        home=home_of(environ),
-        port=int(asked),
-        node=given if "ISTHMUS_BITCOIN_URL" in given else None,
-        regtest=with_node,
-    )
 
 
 def main() -> int:

@@ -15,7 +15,8 @@ from infra.local.commands import run
 from infra.local.commands.run import _Job, _lively_node
 from infra.local.forks import python_path
 from infra.local.home import ROOT, Address, Home, held, publish
-from infra.local.runtime import Settings, claimed, settings_from
+from infra.local.runtime import claimed
+from infra.local.settings import Settings, settings_from
 
 NOBODY = Address(pid=1, url="http://127.0.0.1:1", control="http://127.0.0.1:1", token="token")
 

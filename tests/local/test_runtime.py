@@ -18,7 +18,8 @@ from infra.local.client import Answer, control, send
 from infra.local.environment import DEPLOYED_ONLY
 from infra.local.home import Address, Home, find, is_held
 from infra.local.identity import load
-from infra.local.runtime import Settings, _listener, serve, settings_from
+from infra.local.runtime import _listener, serve
+from infra.local.settings import Settings, settings_from
 from isthmus.failure import Invalid, Precondition
 from isthmus.storage.adapters.sqlite import SqliteTable
 

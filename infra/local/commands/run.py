@@ -19,7 +19,8 @@ from infra.local.commands.pipeline import request, run_pipeline
 from infra.local.demo_chain import build_chain, extend
 from infra.local.home import Address, Home
 from infra.local.identity import owner
-from infra.local.runtime import claimed, serve, settings_from
+from infra.local.runtime import claimed, serve
+from infra.local.settings import settings_from
 from infra.local.signing import Signer
 from isthmus.failure import Failure, Unavailable
 

@@ -12,6 +12,7 @@ from infra.local.forks import python_path
 from infra.local.home import ROOT, Home, home_of, is_held, make
 from infra.local.identity import owner
 from infra.local.logs import rotated
+from infra.local.settings import settings_from
 from isthmus.failure import Precondition, Unavailable
 
 _MAX_LOG_BYTES = 1024 * 1024
@@ -53,7 +54,7 @@ def _say(sentence: str) -> None:
 def _stay(options: argparse.Namespace) -> int:
     import asyncio
 
-    from infra.local.runtime import serve, settings_from
+    from infra.local.runtime import serve
 
     settings = settings_from(os.environ, port=options.port, with_node=not options.without_node)
     try:
@@ -65,8 +66,6 @@ def _stay(options: argparse.Namespace) -> int:
 
 def _leave(options: argparse.Namespace, home: Home) -> int:
     """Start a process of its own and wait for what it tells: its address, or why it cannot start."""
-    from infra.local.runtime import settings_from
-
     settings = settings_from(os.environ, port=options.port, with_node=not options.without_node)
     told, tell = os.pipe()
     command = [sys.executable, "-m", "infra.local.runtime", "--tell", str(tell)]
