@@ -4,13 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.performance import access, collector, flow, imports, runtime, spending
+from tests.performance import access, collector, flow, imports, runtime, spending, webhooks
 
 MEASURES = {
     "flow": flow.measure,
     "access": access.measure,
     "imports": imports.measure,
     "runtime": runtime.measure,
+    "webhooks": webhooks.measure,
     "collector": collector.measure,
     "spending": spending.measure,
 }
