@@ -11,6 +11,7 @@ from functions.bitcoin.broadcast_transaction import broadcast_transaction
 from functions.bitcoin.send_payment import send_payment
 from functions.ledger.reconcile_payments import reconcile_payments
 from tests.faults.calls import ADDRESS, SmallWorld
+from tests.faults.node import body_of, packed
 from tests.faults.wallet_world import wallet_world
 from tests.operations.ledger.test_get_payment import WANTED
 
@@ -26,6 +27,11 @@ def here() -> Iterator[SmallWorld]:
 def raw(coins: tuple[str, ...] = (FIRST,), amount_sat: int = 50_000, **other: Any) -> str:
     body = {"coins": list(coins), "amount": amount_sat, "to": [{ADDRESS: f"0.{amount_sat:08d}"}]}
     return json.dumps(body | other).encode().hex()
+
+
+def psbt(*by: str, needs: int = 2, **other: Any) -> str:
+    """What the signers give back, of whom the transaction needs some."""
+    return packed({**body_of(raw()), "by": list(by), "needs": needs} | other)
 
 
 def send(here: SmallWorld, key: str = "one", **fields: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -118,6 +124,15 @@ def test_a_lost_answer_is_looked_up_by_the_schedule(here: SmallWorld) -> None:
         ({"max_spent_sat": 5.5}, "invalid"),
         ({"max_spent_sat": "80000"}, "invalid"),
         ({"wallet": "none"}, "not-found/bitcoin/no-wallet"),
+        ({"psbts": [psbt("anna", "bert")]}, "invalid/bitcoin/transaction"),
+        ({"transaction": None}, "invalid/bitcoin/transaction"),
+        ({"transaction": None, "psbts": [psbt("anna", "bert")], "wallet": "none"}, "not-found/bitcoin/no-wallet"),
+        ({"transaction": None, "psbts": [psbt("anna")]}, "invalid/bitcoin/psbt-incomplete"),
+        ({"transaction": None, "psbts": ["cHNidP8BAA=="]}, "invalid/bitcoin/psbts"),
+        ({"transaction": None, "psbts": [psbt()] * 17}, "invalid"),
+        ({"transaction": None, "psbts": ["no base64"]}, "invalid"),
+        ({"transaction": None, "psbts": [psbt("anna", "bert", coins=[FIRST, FIRST])]}, "invalid/bitcoin/transaction"),
+        ({"transaction": None, "psbts": [psbt("anna", "bert", note="x" * 130_000)]}, "invalid/bitcoin/transaction"),
     ],
 )
 def test_what_cannot_be_sent_says_why_and_changes_nothing(here: SmallWorld, wrong: dict[str, Any], kind: str) -> None:
@@ -125,6 +140,51 @@ def test_what_cannot_be_sent_says_why_and_changes_nothing(here: SmallWorld, wron
 
     assert body["type"] == f"/problems/{kind}"
     assert (here.node.sent, spent_msat(here)) == ([], 0)
+
+
+def cosigned(here: SmallWorld, *psbts: str, key: str = "one") -> tuple[int, dict[str, Any]]:
+    return send(here, key, transaction=None, psbts=list(psbts))[:2]
+
+
+def test_what_several_have_signed_is_sent_like_any_transaction(here: SmallWorld) -> None:
+    status, body = cosigned(here, psbt("anna"), psbt("bert"))
+
+    assert (status, body["spent_sat"], body["known"]) == (201, 80_000, False)
+    assert here.node.effects == [body["txid"]]
+    assert cosigned(here, psbt("anna"), psbt("bert")) == (status, body)
+    assert spent_msat(here) == 80_000_000
+
+
+def test_one_that_a_signer_has_finalized_is_complete_alone(here: SmallWorld) -> None:
+    assert cosigned(here, psbt(signed=True))[0] == 201
+
+
+def test_missing_signatures_are_named_and_the_same_key_may_bring_them(here: SmallWorld) -> None:
+    status, body = cosigned(here, psbt("anna"))
+    assert (status, body["repeat"], body["money_moved"]) == (422, "change-request", "no")
+    (error,) = body["errors"]
+    assert error["pointer"] == "/psbts"
+    assert error["message"] == f"input 0 lacks signatures; there is none by the keys with the hashes {'ab' * 20}"
+
+    assert cosigned(here, psbt("anna"), psbt("bert"))[0] == 201
+
+
+def test_an_input_of_which_nothing_is_known_wants_the_psbt_that_was_built(here: SmallWorld) -> None:
+    body = cosigned(here, psbt("anna", coins=["d" * 64 + ":0"]))[1]
+    assert "the PSBT that was built" in body["errors"][0]["message"]
+
+
+def test_each_psbt_that_does_not_belong_to_the_first_is_named(here: SmallWorld) -> None:
+    other = psbt("anna", amount=40_000)
+    body = cosigned(here, psbt("anna"), "cHNidP8BAA==", other, psbt("bert"))[1]
+
+    assert [error["pointer"] for error in body["errors"]] == ["/psbts/1", "/psbts/2"]
+    assert here.node.sent == []
+
+
+def test_of_the_two_forms_both_are_named_when_there_are_both_or_none(here: SmallWorld) -> None:
+    for fields in ({"transaction": None}, {"psbts": [psbt("anna", "bert")]}):
+        assert [one["pointer"] for one in send(here, **fields)[1]["errors"]] == ["/transaction", "/psbts"]
 
 
 def test_spent_coins_are_told_apart_from_a_low_fee(here: SmallWorld) -> None:

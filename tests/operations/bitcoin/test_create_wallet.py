@@ -7,7 +7,9 @@ import pytest
 from functions.bitcoin.create_wallet import create_wallet
 from isthmus.bitcoin.wallets import MAX_WALLETS
 from tests.faults.calls import SmallWorld
-from tests.faults.wallet_world import TILL, WalletNode, wallet_world
+from tests.faults.node import TILL
+from tests.faults.wallet_world import WalletNode, wallet_world
+from tests.operations.bitcoin.device_node import DeviceNode, device_world
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def node_of(here: SmallWorld) -> WalletNode:
 def test_a_wallet_is_made_under_its_tenants_name(here: SmallWorld) -> None:
     status, body, _ = here.call(create_wallet, {"name": "savings"}, caller=here.owner("other"))
 
-    assert (status, body) == (201, {"name": "savings", "watch_only": False})
+    assert (status, body) == (201, {"name": "savings", "watch_only": False, "external_signer": False})
     assert node_of(here).wallets == {TILL: False, "isthmus.other.savings": False}
 
 
@@ -70,3 +72,79 @@ def test_an_unreachable_node_is_unavailable_and_the_request_may_be_repeated(here
     node_of(here).unreachable = True
     status, body, _ = here.call(create_wallet, {"name": "savings"})
     assert (status, body["repeat"]) == (503, "same-key")
+
+
+HARDWARE = {"name": "hardware", "external_signer": True}
+MADE = {"name": "hardware", "watch_only": True, "external_signer": True}
+
+
+@pytest.fixture
+def desk() -> Iterator[tuple[SmallWorld, DeviceNode]]:
+    """A node with a signing device."""
+    with device_world() as made:
+        yield made
+
+
+def test_a_wallet_on_the_signing_device_watches_only_and_is_made_once(desk: tuple[SmallWorld, DeviceNode]) -> None:
+    here, node = desk
+    assert here.call(create_wallet, HARDWARE)[:2] == (201, MADE)
+    node.signers = 0
+
+    assert here.call(create_wallet, HARDWARE | {"watch_only": True})[:2] == (201, MADE)
+    assert len(node.imported) == 1
+
+
+@pytest.mark.parametrize(
+    ("signers", "code"),
+    [(0, "no-signer"), (2, "several-signers"), (None, "no-signer-command")],
+)
+def test_without_just_one_device_no_wallet_is_begun(
+    desk: tuple[SmallWorld, DeviceNode], signers: int | None, code: str
+) -> None:
+    here, node = desk
+    node.signers = signers
+    status, body, _ = here.call(create_wallet, HARDWARE)
+
+    assert (status, body["type"], body["repeat"]) == (409, f"/problems/precondition/bitcoin/{code}", "later")
+    assert set(node.wallets) == {TILL}
+
+
+@pytest.mark.parametrize("step", ["enumeratesigners", "createwallet"])
+def test_a_device_that_is_slow_to_give_its_keys_is_asked_again_later(
+    desk: tuple[SmallWorld, DeviceNode], step: str
+) -> None:
+    here, node = desk
+    node.silent = {step}
+    assert here.call(create_wallet, HARDWARE)[1]["type"] == "/problems/precondition/bitcoin/signer-silent"
+    node.silent = set()
+
+    assert here.call(create_wallet, HARDWARE)[:2] == (201, MADE)
+
+
+def test_what_is_left_of_a_wallet_without_keys_is_no_wallet(desk: tuple[SmallWorld, DeviceNode]) -> None:
+    here, node = desk
+    node.fails = -1
+    answers = [here.call(create_wallet, HARDWARE)[:2] for _ in range(2)]
+
+    assert [(status, body["type"]) for status, body in answers] == [
+        (409, "/problems/conflict/bitcoin/wallet-without-keys")
+    ] * 2
+
+
+@pytest.mark.parametrize("other", [{"watch_only": True}, {}])
+def test_a_wallet_with_and_one_without_the_device_are_of_different_kinds(
+    desk: tuple[SmallWorld, DeviceNode], other: dict[str, bool]
+) -> None:
+    here, _ = desk
+    here.call(create_wallet, HARDWARE)
+    status, body, _ = here.call(create_wallet, {"name": "hardware"} | other)
+
+    assert (status, body["type"]) == (409, "/problems/conflict/bitcoin/wallet-exists")
+
+
+def test_the_device_is_the_main_tenants(desk: tuple[SmallWorld, DeviceNode]) -> None:
+    here, node = desk
+
+    assert here.call(create_wallet, HARDWARE, caller=here.owner("other"))[0] == 403
+    assert here.call(create_wallet, {"name": "watch", "watch_only": True}, caller=here.owner("other"))[0] == 201
+    assert node.on_device == {TILL}

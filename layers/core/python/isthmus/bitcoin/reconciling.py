@@ -113,15 +113,15 @@ def compare(
 
 
 def _difference(node: BitcoinNode, wallet: str, seen: Mapping[str, Sent], head: Head) -> Difference | None:
-    txid = head.data["identity"]
+    txid, detail = head.data["identity"], head.data["detail"]
     one = seen.get(txid) or _asked(node, wallet, txid)
     kind: Kind | None = None
     if head.state == "succeeded" and not (one and one.stands) and "replaced_by" not in head.data:
         kind = "missing"
     elif head.state == "refused" and one and one.stands:
         kind = "contradicted"
-    elif head.state == "succeeded" and one and one.stands and one.fee_sat != head.data["detail"].get("fee_sat"):
-        kind = "fee"
+    elif head.state == "succeeded" and one and one.stands and one.fee_sat != detail.get("fee_sat"):
+        kind = None if detail.get("known") else "fee"  # what was there already has cost this payment nothing
     return None if kind is None else Difference(kind, txid, head.data["payment_id"], head.data["created_ms"])
 
 
