@@ -25,6 +25,7 @@ import orjson
 from infra.local.logs import BoundedLog, LineBuffer, tagged
 
 _READ_BYTES = 256 * 1024
+_QUIET_S = 0.1
 
 
 @dataclass
@@ -60,7 +61,7 @@ class ForkServer:
         self.selector.register(woken, selectors.EVENT_READ)
         self.say({"ready": os.getpid()})
         while True:
-            events = self.selector.select(0 if self.later else None)
+            events = self.selector.select(_QUIET_S if self.later else None)
             if not events:
                 _import(self.later.popleft())
             if (task := self.attend([key for key, _ in events], woken)) is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.local.events import HttpResponse
 from isthmus.failure import Failure, Forbidden, Malformed, TooLarge
-from isthmus.respond import HEADERS
+from isthmus.headers import HEADERS
 
 MAX_HEADER_BYTES = 10_240  # as API Gateway's quota for HTTP APIs
 _HOST = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\])(?::(\d{1,5}))?")

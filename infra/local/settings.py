@@ -16,9 +16,10 @@ PRELOADED = (
     "isthmus.storage.adapters.sqlite",
     "isthmus.storage.adapters.files",
     "isthmus.bitcoin.adapters.core",
+    "isthmus.access.authentication",
     "aws_lambda_powertools",
 )
-PRELOADED_LATER = ("numpy", "duckdb", "boto3")
+PRELOADED_LATER = ("isthmus.bitcoin.payments", "isthmus.ledger.paying", "numpy", "duckdb", "boto3")
 _HIGHEST_PORT = 65_535
 
 

@@ -9,19 +9,12 @@ import orjson
 from isthmus.access.refusal import to_refusal
 from isthmus.failure import Failure
 from isthmus.fields import Response
+from isthmus.headers import HEADERS
 from isthmus.log import logger
 from isthmus.request import Channel
 
 if TYPE_CHECKING:
     from isthmus.operation import Operation
-
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-"""On every answer: nobody keeps it, and a browser that is shown one does nothing with it. Never a CORS header."""
 
 MAX_CAUSES = 5
 MAX_FRAMES = 12
