@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.performance import access, collector, flow, imports, runtime, spending, webhooks
+from tests.performance import access, collector, flow, imports, kills, runtime, spending, webhooks
 
 MEASURES = {
     "flow": flow.measure,
@@ -14,6 +14,7 @@ MEASURES = {
     "webhooks": webhooks.measure,
     "collector": collector.measure,
     "spending": spending.measure,
+    "kills": kills.measure,
 }
 ROOT = Path(__file__).parents[2]
 

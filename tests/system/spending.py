@@ -17,8 +17,9 @@ from infra.local.identity import load
 from isthmus.access import budgets
 from isthmus.access.caller import Caller
 from isthmus.failure import Failure
-from isthmus.ledger.records import LEASES, UNSETTLED, Intent, aggregate
+from isthmus.ledger.records import LEASES, UNSETTLED, Intent
 from isthmus.storage.adapters.sqlite import SqliteTable
+from tests.system.running import Answer, System
 
 # Bitcoin Core's documentation (doc/descriptors.md): keys of nobody, one address for each payment.
 _KEY = "tpubD6NzVbkrYhZ4WaWSyoBvQwbpLkojyoTZPRsgXELWz3Popb3qkjcJyJUGLnL4qHHoQvao8ESaAstxYSnhyswJ76uZPStJRJCTKvosUCJZL5B"
@@ -27,6 +28,7 @@ AMOUNT_SAT = 20_000
 MATURE = 101
 COINS_AT_ONCE = 25
 PASSES = 3
+NOTHING = {"leases": 0, "unsettled": 0, "locked": 0, "reserved_msat": 0}
 
 
 @dataclass
@@ -34,8 +36,8 @@ class Till:
     """A wallet of the running system, the payments that were asked of it, and what was told of each key."""
 
     node: RegtestNode
-    system: Any
-    told: dict[str, list[Any]] = field(default_factory=dict)
+    system: System
+    told: dict[str, list[Answer | None]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
 
     def open(self, coins: int) -> None:
@@ -52,7 +54,7 @@ class Till:
         found: list[str] = self.node.rpc("deriveaddresses", told["descriptor"], [0, number - 1])
         return found
 
-    def pay(self, key: str, address: str, amount_sat: int = AMOUNT_SAT) -> Any:
+    def pay(self, key: str, address: str, amount_sat: int = AMOUNT_SAT) -> Answer | None:
         """Ask for a payment once; None when no answer came."""
         self.addresses[key] = address
         wanted = {
@@ -115,11 +117,6 @@ class Till:
             "locked": len(self.node.rpc("listlockunspent")),
             "reserved_msat": budgets.budget(item, int(time.time() * 1000)).reserved_msat,
         }
-
-    def recorded(self, key: str) -> Any:
-        """The ledger's own record."""
-        table = SqliteTable(Path(self.system.home) / "table.sqlite")
-        return table.get(f"journal/{aggregate(self.payment_id(key))}", "head")
 
 
 def _paid_by(transaction: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.local.forks import python_path
-from tests.system.conftest import System
+from tests.system.running import System
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -1,35 +1,20 @@
-"""Money on the running system and a real node: paid once, whoever asks how often and whatever is killed meanwhile.
+"""Money on the running system and a real node: paid once, whoever asks how often and whatever is killed meanwhile."""
 
-ISTHMUS_KILLS says how often the whole system is killed (20); the figures are written to build/spending-kills.json.
-"""
-
-import json
-import os
-import random
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
 
 from infra.local.bitcoind import RegtestNode
-from tests.system.spending import AMOUNT_SAT, PASSES, Till, kill_all
+from tests.system.kills import killed_while_paying
+from tests.system.spending import AMOUNT_SAT, NOTHING, Till
 
 pytestmark = [pytest.mark.node, pytest.mark.system]
 
-KILLS = int(os.environ.get("ISTHMUS_KILLS", "20"))
-PAYERS = 6
+KILLS = 20
 AT_ONCE = 50
-LONGEST_LIFE_S = 2.0
-LONGEST_WAIT_S = 60
-REPORT = Path(__file__).parents[2] / "build" / "spending-kills.json"
-NOTHING = {"leases": 0, "unsettled": 0, "locked": 0, "reserved_msat": 0}
-NO = (402, 409, 410, 422, 429)
 
 
 @pytest.fixture
@@ -85,84 +70,6 @@ def test_fifty_keys_with_funds_for_one_pay_once(till: Till) -> None:
 
 
 def test_killed_at_random_moments_nothing_is_paid_twice_and_nothing_is_lost(till: Till) -> None:
-    till.open(4 * PAYERS)
-    chance, figures = random.Random(4), Counter[str]()
-    payees = iter(till.payees(KILLS * 200))
-    begun = till.node.rpc("getblockcount")
-    for kill in range(KILLS):
-        keys = _killed_while_paying(till, kill, payees, chance.uniform(0, LONGEST_LIFE_S), figures)
-        till.system.up()
-        for key in keys[::2]:  # the other half of the clients never comes back
-            _until_definite(till, key)
-        passes = till.settle()
-        figures["passes"] += passes
-        figures["most passes"] = max(figures["most passes"], passes)
-        till.node.mine(1)
-        _note(figures)
-
-    paid = till.paid(begun)
-    states = {key: till.state(key) for key in till.told}
-    figures |= Counter({f"state {state or 'not recorded'}": n for state, n in Counter(states.values()).items()})
-    figures["payments asked for"] = len(till.told)
-    figures["paid twice"] = sum(paid[address] > 1 for address in till.addresses.values())
-    figures["told paid, and not paid"] = sum(_told_paid(till, key) > paid[till.addresses[key]] for key in till.told)
-    _note(figures)
-    sys.stdout.write(f"\n{dict(sorted(figures.items()))}\n")
-
-    wrong = {key: state for key, state in states.items() if not _agree(till, key, state, paid)}
-    assert wrong == {}
-    assert till.held_back() == NOTHING
-    assert figures["most passes"] <= PASSES
-    assert figures["killed with payments under way"] >= KILLS // 2
-
-
-def _killed_while_paying(till: Till, kill: int, payees: Any, life_s: float, figures: Counter[str]) -> list[str]:
-    """Payers pay until the system is killed under them; the keys they used."""
-    over, keys = Event(), list[str]()
-
-    def payer(number: int) -> None:
-        for count in range(1_000):
-            if over.is_set():
-                return
-            keys.append(f"{kill}-{number}-{count}")
-            till.pay(keys[-1], next(payees))
-
-    with ThreadPoolExecutor(PAYERS) as pool:
-        for number in range(PAYERS):
-            pool.submit(payer, number)
-        time.sleep(life_s)
-        over.set()
-        under_way = sum(key not in till.told for key in keys)
-        figures["processes killed"] += kill_all(json.loads((till.system.home / "runtime.json").read_text())["pid"])
-    figures["kills"] += 1
-    figures["killed with payments under way"] += under_way > 0
-    figures["payments under way"] += under_way
-    return keys
-
-
-def _until_definite(till: Till, key: str) -> None:
-    """What a careful client does: the same key, until the answer is definite."""
-    deadline = time.monotonic() + LONGEST_WAIT_S
-    while time.monotonic() < deadline:
-        answer = till.pay(key, till.addresses[key])
-        if answer is not None and answer.status in (201, *NO):
-            return
-        if answer is not None and answer.status == 202:
-            till.settle()
-    raise AssertionError(f"{key} has no definite answer: {till.told[key][-1]}")
-
-
-def _agree(till: Till, key: str, state: str, paid: Counter[str]) -> bool:
-    """Whether the client, the ledger and the chain say the same of one payment."""
-    if state not in ("succeeded", "refused", "postponed", ""):
-        return False
-    return paid[till.addresses[key]] == (state == "succeeded") >= _told_paid(till, key)
-
-
-def _told_paid(till: Till, key: str) -> bool:
-    return any(one is not None and one.status == 201 for one in till.told[key])
-
-
-def _note(figures: Counter[str]) -> None:
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
+    killed = killed_while_paying(till, KILLS)
+    assert killed.violations == []
+    assert killed.figures["killed with payments under way"] == killed.figures["kills"] == KILLS
