@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from isthmus.failure import (
 )
 from isthmus.faults.classify import TABLES, Verdict, classify
 from isthmus.operation import Effect
+
+Logged = Callable[[], list[dict[str, Any]]]
 
 # name in common/jsonrpc_errors.h: code, when reading, when spending
 CORE_LIGHTNING: dict[str, tuple[int, type[Failure], type[Failure]]] = {
@@ -324,25 +327,25 @@ def test_a_state_that_smells_of_a_bug_is_an_error_though_a_conflict() -> None:
 
 @pytest.mark.parametrize("system", sorted(TABLES))
 def test_a_code_that_nobody_mapped_is_our_defect_or_an_open_question_and_is_counted(
-    system: str, caplog: pytest.LogCaptureFixture
+    system: str, logged: Logged
 ) -> None:
     assert classify(system, "NoSuchCodeEver", Effect.READ) == Verdict(Defect, "error")
     assert classify(system, "NoSuchCodeEver", Effect.CHANGE) == Verdict(Defect, "error")
     assert classify(system, "NoSuchCodeEver", Effect.SPEND) == Verdict(Unknown, "warning")
-    lines = [vars(record) for record in caplog.records]
+    lines = [line for line in logged() if line.get("message")]
     assert [(line["message"], line["unmapped"], line["effect"]) for line in lines] == [
         ("unmapped", 1, effect) for effect in ("read", "change", "spend")
     ]
     assert all(line["upstream"] == {"system": system, "code": "NoSuchCodeEver"} for line in lines)
 
 
-def test_a_text_in_the_place_of_a_code_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_text_in_the_place_of_a_code_is_not_logged(logged: Logged) -> None:
     assert classify("rgb", "the seed is: abandon abandon about", Effect.SPEND).kind is Unknown
-    [line] = [vars(record) for record in caplog.records]
+    [line] = [line for line in logged() if line.get("message")]
     assert "abandon" not in str(line)
     assert line["upstream"]["code"] == "unreadable"
 
 
-def test_a_mapped_code_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mapped_code_is_not_counted(logged: Logged) -> None:
     classify("stacks", "BadNonce", Effect.SPEND)
-    assert caplog.records == []
+    assert logged() == []
