@@ -1,7 +1,7 @@
 """The control flow: one function behind HTTPS, a state machine's task and a schedule."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +13,6 @@ from isthmus.fields import Request, Response
 from isthmus.operation import Effect, Operation, operation
 from isthmus.ports import Caller, Clock
 from tests.callers import OWNER
-
-Logged = Callable[[], list[dict[str, Any]]]
 
 CONTEXT = SimpleNamespace(aws_request_id="from-lambda")
 
@@ -218,10 +216,10 @@ def test_an_event_of_no_kind_is_refused() -> None:
         declared()({"hello": "world"}, CONTEXT)
 
 
-def test_each_call_is_one_log_line_without_the_request_s_fields(logged: Logged) -> None:
+def test_each_call_is_one_log_line_without_the_request_s_fields(caplog: pytest.LogCaptureFixture) -> None:
     declared()(http("404"), CONTEXT)
 
-    (line,) = logged()
+    (line,) = [vars(record) for record in caplog.records]
     assert (line["operation"], line["channel"], line["kind"]) == ("test.tell_number", "http", "not-found")
     assert "number" not in line
 

@@ -1,10 +1,12 @@
 """What access control costs each call: the authorizer, and the operation's own two steps; CPU time, warm."""
 
+import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,8 +57,18 @@ def _call_ms(folder: Path, algorithm: Any) -> float:
 @contextmanager
 def _logging_nowhere() -> Iterator[None]:
     """Let log lines be made as ever, and written to nowhere."""
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        yield
+    from isthmus.log import logger
+
+    logger()
+    handlers: list[Any] = logging.getLogger("isthmus").handlers
+    with Path(os.devnull).open("w") as nowhere:
+        for handler in handlers:
+            handler.stream = nowhere
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                handler.stream = sys.stdout
 
 
 def _token(place: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from isthmus import log, respond, wiring
+from isthmus import respond, wiring
 from isthmus.access.caller import Caller
 from isthmus.bitcoin.adapters.core import BitcoinCore
 from isthmus.catalogue import operations
@@ -66,6 +66,7 @@ class Seen:
 def seen(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Seen]:
     """Whatever is logged at DEBUG by anybody, printed or answered; at the end no canary may be in it."""
     everything = Seen()
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with logging_to(everything.logged):
         yield everything
@@ -77,17 +78,25 @@ def seen(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
 
 @contextmanager
 def logging_to(stream: io.StringIO) -> Iterator[None]:
-    """All loggers at DEBUG into one stream; our own lines are printed."""
+    """All loggers at DEBUG, our own included, into one stream."""
     root = logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level
     handler.setFormatter(logging.Formatter("%(name)s %(message)s %(exc_info)s %(args)s"))
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
+    respond.logger().setLevel("DEBUG")
+    own = [one for one in logging.getLogger("isthmus").handlers if isinstance(one, logging.StreamHandler)]
+    before = [one.stream for one in own]
+    for one in own:
+        one.stream = stream
     try:
         yield
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
+        respond.logger().setLevel("INFO")
+        for one, earlier in zip(own, before, strict=True):
+            one.stream = earlier
 
 
 class Broken:
@@ -223,13 +232,13 @@ def test_no_text_of_a_port_s_exception_is_seen(seen: Seen, operation: Operation,
                 seen.serve(operation, http(operation, canary, body=json.dumps(request)))
 
 
-def test_a_defect_s_log_line_still_says_where_it_comes_from(capfd: pytest.CaptureFixture[str]) -> None:
-    health = next(one for one in ALL if one.name == "list_runs")
-    with broken(lambda: chained("x")):
+def test_a_defect_s_log_line_still_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, health = io.StringIO(), next(one for one in ALL if one.name == "list_runs")
+    with logging_to(stream), broken(lambda: chained("x")):
         answer = health(http(health, "x"), None)
 
     assert answer["statusCode"] == 500
-    line = next(json.loads(one) for one in capfd.readouterr().out.splitlines() if '"defect"' in one)
+    line = next(json.loads(one) for one in stream.getvalue().splitlines() if '"defect"' in one)
     assert [cause["type"] for cause in line["causes"]] == ["RuntimeError", "ValueError"]
     assert line["causes"][0]["at"][-1].startswith("test_secrets.py:")
 
@@ -374,8 +383,9 @@ def test_no_report_of_a_failure_keeps_what_an_exception_said(
 
 
 def test_an_api_key_is_in_the_answer_that_makes_it_and_nowhere_else(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
     seen, place = Seen(), Place(tmp_path)
     with logging_to(seen.logged):
         keys = [_made_key(place, number) for number in range(20)]
@@ -431,17 +441,16 @@ def _use_everywhere(seen: Seen, place: Place, key: str) -> None:
     seen.answers.append(repr(place.authorize("GET", "/v1/things", {"authorization": f"Bearer {key}"})))
 
 
-def test_the_guard_would_see_a_canary_in_every_place_it_looks(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_guard_would_see_a_canary_in_every_place_it_looks() -> None:
     stream, seen = io.StringIO(), Seen()
     with logging_to(stream):
         logging.getLogger("anybody").debug("a %s", CANARIES[0])
-        log.line("INFO", "line", canary=CANARIES[1])
+        respond.logger().debug(CANARIES[1])
     with pytest.raises(RuntimeError) as raised:
         raise RuntimeError("x") from ValueError(CANARIES[2])
     seen.failed(raised.value)
 
-    assert CANARIES[0] in stream.getvalue()
-    assert CANARIES[1] in capfd.readouterr().out
+    assert all(canary in stream.getvalue() for canary in CANARIES[:2])
     assert CANARIES[2] in seen.answers[0]
 
 

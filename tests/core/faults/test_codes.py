@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,6 @@ from isthmus.failure import (
 )
 from isthmus.faults.classify import TABLES, Verdict, classify
 from isthmus.operation import Effect
-
-Logged = Callable[[], list[dict[str, Any]]]
 
 # name in common/jsonrpc_errors.h: code, when reading, when spending
 CORE_LIGHTNING: dict[str, tuple[int, type[Failure], type[Failure]]] = {
@@ -327,25 +324,25 @@ def test_a_state_that_smells_of_a_bug_is_an_error_though_a_conflict() -> None:
 
 @pytest.mark.parametrize("system", sorted(TABLES))
 def test_a_code_that_nobody_mapped_is_our_defect_or_an_open_question_and_is_counted(
-    system: str, logged: Logged
+    system: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert classify(system, "NoSuchCodeEver", Effect.READ) == Verdict(Defect, "error")
     assert classify(system, "NoSuchCodeEver", Effect.CHANGE) == Verdict(Defect, "error")
     assert classify(system, "NoSuchCodeEver", Effect.SPEND) == Verdict(Unknown, "warning")
-    lines = [line for line in logged() if line.get("message")]
+    lines = [vars(record) for record in caplog.records]
     assert [(line["message"], line["unmapped"], line["effect"]) for line in lines] == [
         ("unmapped", 1, effect) for effect in ("read", "change", "spend")
     ]
     assert all(line["upstream"] == {"system": system, "code": "NoSuchCodeEver"} for line in lines)
 
 
-def test_a_text_in_the_place_of_a_code_is_not_logged(logged: Logged) -> None:
+def test_a_text_in_the_place_of_a_code_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert classify("rgb", "the seed is: abandon abandon about", Effect.SPEND).kind is Unknown
-    [line] = [line for line in logged() if line.get("message")]
+    [line] = [vars(record) for record in caplog.records]
     assert "abandon" not in str(line)
     assert line["upstream"]["code"] == "unreadable"
 
 
-def test_a_mapped_code_is_not_counted(logged: Logged) -> None:
+def test_a_mapped_code_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
     classify("stacks", "BadNonce", Effect.SPEND)
-    assert logged() == []
+    assert caplog.records == []

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,6 @@ from isthmus.ports import News
 from isthmus.storage.adapters.sqlite import SqliteTable
 
 Happen = Callable[..., None]
-Logged = Callable[[], list[dict[str, Any]]]
 NOON = 480_000 * HOUR_MS
 ID = "v1:" + "a" * 64
 
@@ -94,14 +92,14 @@ def test_what_a_bus_did_not_confirm_is_told_again_under_the_same_id(
 
 
 def test_a_critical_group_stops_what_spends_in_its_domain_and_says_so(
-    faulty: SqliteTable, happen: Happen, bus: Bus, logged: Logged
+    faulty: SqliteTable, happen: Happen, bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
     happen(NOON, severity="critical")
     analyzed(faulty, bus, NOON + 1)
     held = faulty.get(BREAKERS, "spend:bitcoin")
     assert held is not None
     assert held["state"] == "held"
-    assert "CRITICAL" in {line["level"] for line in logged()}
+    assert "CRITICAL" in {record.levelname for record in caplog.records}
 
 
 def test_a_brake_that_a_person_released_is_not_pulled_for_the_same_news(

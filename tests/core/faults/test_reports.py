@@ -3,7 +3,7 @@
 import json
 import threading
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,6 @@ from isthmus.operation import Effect, operation
 from isthmus.ports import Table
 from isthmus.storage.adapters.sqlite import SqliteTable
 from tests.callers import OWNER
-
-Logged = Callable[[], list[dict[str, Any]]]
 
 EVENT = {"requestContext": {"requestId": "r", "http": {"method": "GET"}, "authorizer": OWNER}}
 
@@ -145,10 +143,10 @@ def test_while_the_store_keeps_silent_nobody_asks_it_again(clock: HeldClock) -> 
     silent.go_on.set()
 
 
-def test_a_store_that_is_down_is_a_line_in_the_log(clock: HeldClock, logged: Logged) -> None:
+def test_a_store_that_is_down_is_a_line_in_the_log(clock: HeldClock, caplog: pytest.LogCaptureFixture) -> None:
     down: Any = Down()
     Reporter(lambda: down, clock, patience_s=30).report("a.b", "http", "r", failed())
-    [line] = logged()
+    [line] = [vars(record) for record in caplog.records]
     assert (line["message"], line["unreported"], line["code"]) == ("unreported", 1, "storage/unavailable")
 
 
@@ -159,9 +157,9 @@ def test_the_control_flow_reports_a_defect_under_the_group_its_answer_names(at_h
     assert "12345" not in json.dumps(item)
 
 
-def test_the_log_line_names_the_group(logged: Logged) -> None:
+def test_the_log_line_names_the_group(caplog: pytest.LogCaptureFixture) -> None:
     document = json.loads(miss(EVENT, None)["body"])
-    assert [line["group"] for line in logged()] == [document["group"]]
+    assert [vars(record)["group"] for record in caplog.records] == [document["group"]]
 
 
 def test_what_a_caller_did_wrong_is_nobody_elses_business(at_home: SqliteTable) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from isthmus.failure import Failure, Unavailable
 from isthmus.faults.breaker import BRAKE, Event
 from isthmus.faults.gate import Gate, gate
-from isthmus.log import line
+from isthmus.log import logger
 from isthmus.request import Channel
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _say(details: "RetryDetails") -> None:
     """One line for each repetition, without the arguments and the text that the library would show."""
     known = details.caused_by
     code = known.code if isinstance(known, Failure) else ""
-    line("INFO", "repeating", code=code, after_ms=round(details.wait_for * 1000), attempt=details.retry_num)
+    logger().info("repeating", code=code, after_ms=round(details.wait_for * 1000), attempt=details.retry_num)
 
 
 class _Refusing:

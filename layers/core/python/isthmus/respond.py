@@ -10,7 +10,7 @@ from isthmus.access.refusal import to_refusal
 from isthmus.failure import Failure
 from isthmus.fields import Response
 from isthmus.headers import HEADERS
-from isthmus.log import line
+from isthmus.log import logger
 from isthmus.request import Channel
 
 if TYPE_CHECKING:
@@ -68,14 +68,15 @@ def log(operation: "Operation", channel: Channel, instance: str, elapsed_ns: int
         "elapsed_us": elapsed_ns // 1000,
     }
     if failure is None:
-        line("INFO", "done", **fields)
+        logger().info("done", **fields)
         return
     fields |= {"kind": failure.kind, "code": failure.code, "severity": failure.severity, "group": failure.group}
     if failure.upstream:
         fields["upstream"] = {"system": failure.upstream.system, "code": failure.upstream.code}
+    line = logger().error if failure.status >= 500 else logger().warning
     if failure.kind == "defect":
         fields["causes"] = _causes(failure)
-    line("ERROR" if failure.status >= 500 else "WARNING", "refused", **fields)
+    line("refused", **fields)
 
 
 def _causes(failure: Failure) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from isthmus.failure import Conflict
 from isthmus.faults.groups import GROUPS, MAX_GROUPS, everything, fold, group_of, save, standing
 from isthmus.faults.reports import PARTITION
-from isthmus.log import line
+from isthmus.log import logger
 from isthmus.storage.table import Delete, Equals, Put, Row, Table
 
 MAX_REPORTS = 5_000
@@ -49,7 +49,7 @@ def analyze(table: Table, now_ms: int) -> Analysis:
             save(table, replace(group, status=now, changed_ms=now_ms))
             if now == "escalating":
                 escalated.append(group.group)
-                line("ERROR", "escalating", group=group.group, operation=group.operation, kind=group.kind)
+                logger().error("escalating", group=group.group, operation=group.operation, kind=group.kind)
     return Analysis(taken, min(len(groups), MAX_GROUPS), tuple(escalated))
 
 

@@ -56,7 +56,7 @@ def classify(system: str, code: Code, effect: Effect) -> Verdict:
     meaning = TABLES[system].find(code)
     if meaning is None:
         shown = code if isinstance(code, int) or _PLAIN.fullmatch(code) else "unreadable"
-        log.line("WARNING", "unmapped", upstream={"system": system, "code": shown}, effect=effect.value, unmapped=1)
+        log.logger().warning("unmapped", upstream={"system": system, "code": shown}, effect=effect.value, unmapped=1)
         metrics.unmapped(system)
         kind: type[Failure] = Unknown if effect is Effect.SPEND else Defect
         return Verdict(kind, kind.severity)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from isthmus import wiring
 from isthmus.failure import Conflict, Failure, Unavailable
 from isthmus.faults.breaker import BRAKE, LEASE_MS, PARTITION, Breaker, Event, breaker_of, step
-from isthmus.log import line
+from isthmus.log import logger
 from isthmus.storage.table import Table
 
 OPEN = "breaker/open"
@@ -89,7 +89,7 @@ class Gate:
             try:
                 found.append(work())
             except Failure as failure:
-                line("WARNING", "breaker unread", kind=failure.kind, code=failure.code)
+                logger().warning("breaker unread", kind=failure.kind, code=failure.code)
 
         self._asking = threading.Thread(target=ask, daemon=True)
         try:
@@ -115,7 +115,7 @@ def move(table: Table, name: str, event: Event, now_ms: int, who: str = "") -> B
     except Conflict:
         return breaker_of(table.get(PARTITION, name))
     if after.state != breaker.state:
-        line("WARNING", "breaker", breaker=name, was=breaker.state, state=after.state, pause_ms=after.pause_ms)
+        logger().warning("breaker", breaker=name, was=breaker.state, state=after.state, pause_ms=after.pause_ms)
     return breaker_of(after.item())
 
 

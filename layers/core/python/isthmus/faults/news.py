@@ -11,7 +11,7 @@ from isthmus.failure import Conflict
 from isthmus.faults.breaker import BRAKE
 from isthmus.faults.gate import move
 from isthmus.faults.groups import Group, everything, save
-from isthmus.log import line
+from isthmus.log import logger
 from isthmus.ports import Bus, News
 from isthmus.storage.table import Table
 
@@ -48,8 +48,9 @@ def _brake(table: Table, group: Group, now_ms: int) -> None:
     """Stop what spends in the group's domain until a person has looked."""
     domain = group.operation.partition(".")[0]
     move(table, BRAKE + domain, "hold", now_ms)
-    told = {"group": group.group, "operation": group.operation, "kind": group.kind}
-    line("CRITICAL", "critical failures", **told, stopped=BRAKE + domain)
+    logger().critical(
+        "critical failures", group=group.group, operation=group.operation, kind=group.kind, stopped=BRAKE + domain
+    )
 
 
 def _news(group: Group) -> News:

@@ -15,7 +15,7 @@ from typing import Any
 from isthmus import VERSION, wiring
 from isthmus.failure import Failure, Upstream
 from isthmus.faults.fingerprint import normalised
-from isthmus.log import line
+from isthmus.log import logger
 from isthmus.storage.table import Table
 
 PARTITION = "faults/reports"
@@ -71,7 +71,7 @@ class Reporter:
         try:
             self._table().put(PARTITION, key, item)
         except Failure as failure:
-            line("WARNING", "unreported", group=item["group"], kind=failure.kind, code=failure.code, unreported=1)
+            logger().warning("unreported", group=item["group"], kind=failure.kind, code=failure.code, unreported=1)
 
 
 def report(operation: str, channel: str, instance: str, failure: Failure) -> None:
