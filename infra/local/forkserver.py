@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +60,7 @@ class ForkServer:
         self.selector.register(self.commands, selectors.EVENT_READ)
         self.selector.register(woken, selectors.EVENT_READ)
         self.say({"ready": os.getpid()})
+        _schedule(batch=True)
         while True:
             events = self.selector.select(_QUIET_S if self.later else None)
             if not events:
@@ -121,6 +122,7 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        _schedule(batch=False)
         _die_with(parent)
         os.dup2(output, 1)
         os.dup2(output, 2)
@@ -177,9 +179,9 @@ class ForkServer:
 
 
 def work(task: dict[str, Any]) -> None:
-    """Run AWS's own runtime client in this process: it asks the host for invocations until it is killed.
+    """Run AWS's own runtime loop in this process: it asks the host for invocations until it is killed.
 
-    The C part of the client reads AWS_LAMBDA_RUNTIME_API when it is imported, so it is imported here and nowhere else.
+    The package reads the environment when it is imported, so it is imported here and nowhere else.
     """
     os.environ.clear()
     os.environ.update(task["environment"])
@@ -189,20 +191,19 @@ def work(task: dict[str, Any]) -> None:
     if (root := os.environ.get("LAMBDA_TASK_ROOT")) and root not in sys.path:
         sys.path.insert(0, root)
     from awslambdaric import bootstrap
-    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
-    client = LambdaRuntimeClient(task["api"])
-    client.call_rapid = _under(task["secret"], client.call_rapid)
-    bootstrap.run(task["handler"], client)
+    from infra.local.runtime_client import RuntimeClient
+
+    bootstrap.run(task["handler"], RuntimeClient(task["api"], task["secret"]))
 
 
-def _under(secret: str, call: Callable[..., None]) -> Callable[..., None]:
-    """The client's Python half takes a host and a port only: put the worker's secret in front of each path."""
+def _schedule(*, batch: bool) -> None:
+    """Whether this process, when it wakes up, waits for the running one to pause: what workers print is not urgent.
 
-    def with_secret(method: str, endpoint: str, *rest: Any) -> None:
-        call(method, f"/{secret}{endpoint}", *rest)
-
-    return with_secret
+    Linux only, sched(7): otherwise each line that a worker logs takes the processor from it at once.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_BATCH if batch else os.SCHED_OTHER, os.sched_param(0))
 
 
 def _die_with(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""The Lambda host: real runtime clients in worker processes, as many as there is work for and memory allows.
+"""The Lambda host: AWS's own runtime in worker processes, as many as there is work for and memory allows.
 
 Workers of a function are started when all are busy, up to a limit; idle ones of other functions make room, the longest
 idle first; what cannot run yet waits in order. A worker that dies or overruns its time limit takes only its own

@@ -13,7 +13,6 @@ import httptools
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 _ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEXT = (
     b"HTTP/1.1 200 OK\r\n"
     b"Content-Type: application/json\r\n"
@@ -50,6 +49,8 @@ class Connection(asyncio.Protocol):
         self._workers = workers
         self._worker: Runtime | None = None
         self._transport: asyncio.Transport | None = None
+        self._replies = b""
+        self._waits = False
         self._parser = httptools.HttpRequestParser(self)
         self._begin()
 
@@ -57,7 +58,6 @@ class Connection(asyncio.Protocol):
         self._path = b""
         self._body = bytearray()
         self._too_large = False
-        self._expects = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio's protocol."""
@@ -76,6 +76,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.close()
+            return
+        if not self._waits:
+            self._reply(b"")
 
     def on_message_begin(self) -> None:
         """Part of httptools' protocol."""
@@ -84,15 +87,6 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Part of httptools' protocol."""
         self._path += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Part of httptools' protocol."""
-        self._expects |= name.lower() == b"expect" and value.lower() == b"100-continue"
-
-    def on_headers_complete(self) -> None:
-        """Part of httptools' protocol."""
-        if self._expects and self._transport is not None:
-            self._transport.write(_CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         """Part of httptools' protocol."""
@@ -113,27 +107,31 @@ class Connection(asyncio.Protocol):
             worker.connected(self)
         match parts[2:]:
             case ["2018-06-01", "runtime", "invocation", "next"]:
+                self._waits = True
                 worker.asks(self)
             case ["2018-06-01", "runtime", "invocation", request_id, ("response" | "error") as kind]:
-                self._transport.write(_ACCEPTED)
+                self._replies += _ACCEPTED
                 worker.answers(request_id, bytes(self._body), failed=kind == "error", too_large=self._too_large)
             case ["2018-06-01", "runtime", "init", "error"]:
-                self._transport.write(_ACCEPTED)
+                self._replies += _ACCEPTED
                 worker.fails_to_start(bytes(self._body))
             case _:
                 self._refuse()
 
     def _refuse(self) -> None:
-        if self._transport is not None:
-            self._transport.write(_REFUSED)
+        self._reply(_REFUSED)
         self.close()
+
+    def _reply(self, last: bytes) -> None:
+        """Send this reply and those before it; a worker that waits for an invocation gets them together with it."""
+        replies, self._replies, self._waits = self._replies + last, b"", False
+        if replies and self._transport is not None:
+            self._transport.write(replies)
 
     def deliver(self, request_id: str, payload: bytes, arn: str, timeout_s: float) -> None:
         """Hand an invocation to the worker that waits on this connection."""
-        if self._transport is not None:
-            deadline_ms = int((time.time() + timeout_s) * 1000)
-            head = _NEXT % (request_id.encode(), deadline_ms, arn.encode(), len(payload))
-            self._transport.write(head + payload)
+        deadline_ms = int((time.time() + timeout_s) * 1000)
+        self._reply(_NEXT % (request_id.encode(), deadline_ms, arn.encode(), len(payload)) + payload)
 
     def close(self) -> None:
         """Hang up."""

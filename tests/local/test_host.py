@@ -1,4 +1,4 @@
-"""The Lambda host with real runtime clients in real processes."""
+"""The Lambda host with AWS's own runtime in real processes."""
 
 import asyncio
 import json
