@@ -79,10 +79,10 @@ class Wire:
             self.asked = body
             own["Authorization"] = "Basic " + b64encode(self.endpoint.credentials.encode()).decode()
         with self._losses():
-            if self._http.sock is None:
-                self._connect()
+            sock = self._connected()
             self._sent = True
             self._http.request(method, path, body, own)
+            sock.flush()
 
     def reply(self) -> Reply:
         """Read the whole answer.
@@ -105,10 +105,12 @@ class Wire:
         """Let go of the socket."""
         self._http.close()
 
-    def _connect(self) -> None:
-        self._http.timeout = self.left()
-        self._http.connect()
-        self._http.sock = _Timed(self._http.sock, self)
+    def _connected(self) -> "_Timed":
+        if not isinstance(self._http.sock, _Timed):
+            self._http.timeout = self.left()
+            self._http.connect()
+            self._http.sock = _Timed(self._http.sock, self)
+        return self._http.sock
 
     @contextmanager
     def _losses(self) -> Iterator[None]:
@@ -131,10 +133,16 @@ class _Timed:
     def __init__(self, sock: socket.socket, wire: Wire) -> None:
         self._sock = sock
         self._wire = wire
+        self._unsent = b""
 
     def sendall(self, data: bytes) -> None:
+        self._unsent += data
+
+    def flush(self) -> None:
+        """Send head and body at once: http.client hands them over apart, and a node would wake up for a head alone."""
         self._sock.settimeout(self._wire.left())
-        self._sock.sendall(data)
+        unsent, self._unsent = self._unsent, b""
+        self._sock.sendall(unsent)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_TimedReader(self._sock, self._wire), 65_536)
