@@ -6,9 +6,7 @@ by its fingerprint and path only.
 
 from typing import Any
 
-import pytest
-
-bdk: Any = pytest.importorskip("bdkpython", reason="there is no Bitcoin Dev Kit for this machine")
+import bdkpython as bdk
 
 TEST = bdk.NetworkKind.TEST
 SINGLE = {

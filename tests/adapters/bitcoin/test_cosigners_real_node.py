@@ -22,10 +22,11 @@ from infra.local.bitcoind import RegtestNode
 from isthmus import wiring
 from isthmus.ports import Table
 from isthmus.storage.adapters.sqlite import SqliteTable
-from tests.adapters.bitcoin import signers
 from tests.adapters.bitcoin.wallets_on import reached
 from tests.faults.calls import ADDRESS, SmallWorld
 from tests.faults.wallet_world import real_world
+
+signers = pytest.importorskip("tests.adapters.bitcoin.signers", reason="there is no Bitcoin Dev Kit for this machine")
 
 pytestmark = pytest.mark.node
 
@@ -35,7 +36,7 @@ AMOUNT_SAT = 2_000_000_000
 LIMIT_SAT = AMOUNT_SAT + 50_000
 MULTI = "p2wsh-2-of-3"
 WATCHED = {kind: signers.single(kind) for kind in signers.SINGLE} | {MULTI: signers.two_of_three(0)}
-SIGNERS: dict[str, list[signers.Pair]] = {kind: [signers.single(kind)] for kind in signers.SINGLE} | {
+SIGNERS: dict[str, list[tuple[str, str]]] = {kind: [signers.single(kind)] for kind in signers.SINGLE} | {
     MULTI: [signers.two_of_three(1), signers.two_of_three(3)]
 }
 NODE_NAME = f"isthmus.main.{MULTI}"
