@@ -39,8 +39,9 @@ clean: ## remove what was built or downloaded into this folder
 	rm -rf .venv .isthmus .aws-sam build
 
 $(BIN)/.run: requirements/bootstrap.txt requirements/run.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Isthmus needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  $(PYTHON) -c 'import sys; sys.exit("Isthmus needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)' && \
+	  $(PYTHON) -m venv .venv; }
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation -r requirements/run.txt
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
