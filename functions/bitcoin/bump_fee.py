@@ -1,16 +1,28 @@
-"""Pay a waiting payment anew at a higher fee, once."""
+"""Have a transaction that waits mined sooner, at a higher fee, once."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from isthmus.bitcoin.amounts import MSAT
+from isthmus.bitcoin.cpfp import Child
 from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.payments import CONNECTOR, connector
 from isthmus.bitcoin.replacing import Bump
-from isthmus.bitcoin.wanted import ChosenFeerate
-from isthmus.failure import Conflict, Limited, NotFound, Precondition, Refused, Unavailable, Unknown
-from isthmus.fields import FromHeader, Request, Response, Sat, Txid
+from isthmus.bitcoin.wallets import node_wallet
+from isthmus.bitcoin.wanted import ChosenFeerate, WalletName
+from isthmus.failure import (
+    Conflict,
+    FieldError,
+    Invalid,
+    Limited,
+    NotFound,
+    Precondition,
+    Refused,
+    Unavailable,
+    Unknown,
+)
+from isthmus.fields import FeerateSatPerKvb, FromHeader, Request, Response, Sat, Txid
 from isthmus.ledger.answers import find
 from isthmus.ledger.engine import Ledger
 from isthmus.ledger.paying import pay, told
@@ -20,36 +32,66 @@ from isthmus.ports import BitcoinNode, Caller, Clock, Deployment, Table
 
 
 class BumpFee(Request):
-    """Which payment, and what it may cost then."""
+    """Which payment, or which transaction that pays which wallet; and what it may cost."""
 
-    payment_id: PaymentId
-    max_fee_sat: Annotated[Sat, Field(ge=1)] = Field(description="the new fee may not be higher")
+    payment_id: PaymentId | None = Field(default=None, description="either this: a payment to be replaced")
+    txid: Txid | None = Field(default=None, description="or this: a transaction that waits, to get a child")
+    wallet: WalletName | None = Field(default=None, description="with txid: the wallet that it pays, and that pays")
+    max_fee_sat: Annotated[Sat, Field(ge=1)] = Field(
+        description="the fee of the transaction that is made may not be higher"
+    )
     feerate_sat_per_kvb: ChosenFeerate | None = Field(
-        default=None, description="the new feerate; without it the node's estimate for target_blocks"
+        default=None, description="what is to be reached; without it the node's estimate for target_blocks"
     )
     target_blocks: int = Field(default=2, ge=1, le=1008, description="in how many blocks it should confirm")
     idempotency_key: Annotated[IdempotencyKey, FromHeader("idempotency-key")]
 
     def spends_msat(self) -> int:
-        """The highest fee; the budget pays only what the fee grows by."""
+        """The highest fee; the budget pays only what the fee grows by, or the child's."""
         return self.max_fee_sat * MSAT
+
+    def asked(self, tenant: str) -> Bump | Child:
+        """One of the two ways.
+
+        Raises:
+            Invalid: it names none or both.
+        """
+        price = (self.max_fee_sat, self.feerate_sat_per_kvb, self.target_blocks)
+        if self.payment_id is not None and self.txid is None and self.wallet is None:
+            return Bump(self.payment_id, *price)
+        if self.payment_id is None and self.txid is not None and self.wallet is not None:
+            return Child(node_wallet(tenant, self.wallet), self.txid, *price)
+        raise Invalid(
+            "A fee is raised for exactly one transaction.",
+            next_step="Name payment_id alone, or txid together with wallet.",
+            code="bitcoin/which-transaction",
+            errors=(FieldError("/payment_id" if self.payment_id else "/txid", "is not what the others go with"),),
+        )
 
 
 class Bumped(Response):
-    """The payment that took the place of the old one."""
+    """The transaction that was made."""
 
+    method: Literal["replacement", "child"] = Field(
+        description="replacement: the same coins and outputs at a higher fee (BIP 125); child: it spends what the "
+        "other one pays the wallet, and pays for both (CPFP)"
+    )
     payment_id: str
-    replaces_payment_id: str
     txid: Txid
-    replaces_txid: Txid
-    amount_sat: Sat = Field(description="to all recipients, the same as before")
+    replaces_payment_id: str | None
+    replaces_txid: Txid | None = Field(description="what can no longer be mined, if this is")
+    parent_txid: Txid | None = Field(description="what the child pays for")
+    amount_sat: Sat = Field(description="to all recipients, the same as before; 0 for a child")
     fee_sat: Sat
     vsize: int = Field(description="virtual bytes")
+    feerate_sat_per_kvb: FeerateSatPerKvb = Field(
+        description="at which it is mined, together with what it spends from and would be mined after it otherwise"
+    )
     change_index: int | None = Field(description="the output that comes back to the wallet")
 
 
 @operation(
-    "POST /v1/bitcoin/payments/{payment_id}/bump",
+    "POST /v1/bitcoin/fee-bumps",
     effect=Effect.SPEND,
     status=201,
     errors=(Conflict, Limited, NotFound, Precondition, Refused, Unavailable, Unknown),
@@ -57,22 +99,27 @@ class Bumped(Response):
 def bump_fee(
     request: BumpFee, caller: Caller, node: BitcoinNode, table: Table, clock: Clock, deployment: Deployment
 ) -> Bumped:
-    """Replace a payment that waits by one that pays the same with the same coins and a higher fee (BIP 125).
+    """Raise the fee of a payment that waits, or pay for somebody else's transaction that does.
 
-    The old payment's record stays succeeded, since its recipients are paid once whichever of the two is mined, and
-    says what replaced it.
+    With `payment_id` the payment is replaced by one that pays the same with the same coins and a higher fee (BIP 125).
+    Its record stays succeeded, since its recipients are paid once whichever of the two is mined, and says what replaced
+    it. With `txid` and `wallet` a child is made, which spends what the transaction pays the wallet, pays it to a fresh
+    address of the same wallet, and has a fee for both (child pays for parent). That goes for every transaction that
+    pays the wallet, also for its own payments with change, though a replacement is cheaper for those.
 
     Raises:
         Conflict: the key was used for another request.
-        NotFound: there is no such payment.
-        Precondition: the payment is not settled yet.
-        Refused: it is mined or replaced, or the fee is too low or above the cap; nothing was sent.
+        NotFound: there is no such payment, wallet or transaction.
+        Precondition: the payment is not settled yet, or a payment that is not holds what the child would spend; the
+            wallet has no keys; or the mempool does not have the transaction.
+        Refused: it is mined or replaced, pays the wallet nothing unspent or too little, waits in too long a chain, or
+            the fee is too low or above the cap; nothing was sent.
         Limited: the caller's budget is used up; nothing was sent.
         Unknown: no definite answer yet; the location says what became of it.
     """
-    find(table, caller.tenant, request.payment_id)
+    asked = request.asked(caller.tenant)
+    if request.payment_id is not None:
+        find(table, caller.tenant, request.payment_id)
     ledger = Ledger(table, {CONNECTOR: connector(table, within(node))}, clock.now_ms)
-    bump = Bump(request.payment_id, request.max_fee_sat, request.feerate_sat_per_kvb, request.target_blocks)
-    head = pay(ledger, "bitcoin.bump_fee", request, bump, caller, deployment.owner)
-    replaced = head.data["detail"]["replaces"]
-    return told(Bumped, head, replaces_payment_id=request.payment_id, replaces_txid=replaced)
+    head = pay(ledger, "bitcoin.bump_fee", request, asked, caller, deployment.owner)
+    return told(Bumped, head, replaces_payment_id=request.payment_id)

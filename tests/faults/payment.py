@@ -70,20 +70,10 @@ class Trial:
         for attempt in range(CLIENT_TRIES):
             self.node.wallet_locked = case.locked and attempt > 0
             self.now_ms += 700
-            self.told.append(self._answer())
+            self.told.append(answer(self.engine, INTENT, WANTED))
             self.watch()
             if self.told[-1] in FINAL:
                 return
-
-    def _answer(self) -> str:
-        try:
-            return self.engine.pay(INTENT, WANTED, LIMITS).state
-        except Crash:
-            return "crash"
-        except (Unavailable, UnknownFailure):
-            return "unknown"
-        except Failure:
-            return "failed"
 
     def reconcile(self) -> None:
         """One pass of the schedule, which may crash and is simply started again later."""
@@ -99,6 +89,18 @@ class Trial:
             self.broken.append("I4 the budget is passed")
         if len(self.node.effects) > 1:
             self.broken.append("I1 more than one effect")
+
+
+def answer(engine: Ledger, intent: Intent, wanted: Any) -> str:
+    """What a client is told when it asks once: the payment's state, or how the call ended without one."""
+    try:
+        return engine.pay(intent, wanted, LIMITS).state
+    except Crash:
+        return "crash"
+    except (Unavailable, UnknownFailure):
+        return "unknown"
+    except Failure:
+        return "failed"
 
 
 def trial(

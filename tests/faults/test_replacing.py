@@ -15,13 +15,12 @@ from isthmus import journal
 from isthmus.access import budgets
 from isthmus.bitcoin.payments import connector
 from isthmus.bitcoin.replacing import Bump
-from isthmus.failure import Failure, Unavailable
-from isthmus.failure import Unknown as UnknownFailure
+from isthmus.failure import Failure
 from isthmus.journal import Change
 from isthmus.ledger.engine import Ledger
 from isthmus.ledger.records import FINAL, NOT_RECORDED, UNSETTLED, Intent, aggregate, leased
 from isthmus.storage.table import Write
-from tests.faults.payment import ADA, AMOUNT_SAT, FEE_SAT, INTENT, LIMITS, WANTED
+from tests.faults.payment import ADA, AMOUNT_SAT, FEE_SAT, INTENT, LIMITS, WANTED, answer
 from tests.faults.wallet_world import WalletNode
 from tests.faults.world import Crash, MemoryTable, Schedule, World, schedules
 
@@ -55,14 +54,7 @@ class Trial:
     def client(self) -> None:
         for _ in range(3):
             self.now_ms += 700
-            try:
-                self.told.append(self.engine.pay(BUMPED, BUMP, LIMITS).state)
-            except Crash:
-                self.told.append("crash")
-            except (Unavailable, UnknownFailure):
-                self.told.append("unknown")
-            except Failure:
-                self.told.append("failed")
+            self.told.append(answer(self.engine, BUMPED, BUMP))
             if self.told[-1] in FINAL:
                 return
 

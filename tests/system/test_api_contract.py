@@ -47,9 +47,9 @@ ODD = (0, 9, 32, 37, 91, 0x7F, 0xE9, 0x665, 0x202E, 0xFFF0, 0x1F600)
 NOT_BY_CHANCE = {
     "POST /v1/auth/token",
     "POST /v1/faults/letters/{letter_id}/redrive",
+    "POST /v1/bitcoin/fee-bumps",
     "POST /v1/bitcoin/messages/verify",
     "POST /v1/bitcoin/payments",
-    "POST /v1/bitcoin/payments/{payment_id}/bump",
     "POST /v1/bitcoin/psbts",
     "POST /v1/bitcoin/psbts/decode",
     "POST /v1/bitcoin/psbts/sign",

@@ -13,7 +13,9 @@ from functions.ledger.get_payment import get_payment
 from functions.ledger.reconcile_payments import reconcile_payments
 from isthmus import journal
 from isthmus.ledger.records import aggregate
+from isthmus.storage.table import Put
 from tests.faults.calls import SmallWorld
+from tests.faults.node import TILL
 from tests.faults.wallet_world import WalletNode, wallet_world
 from tests.operations.bitcoin.test_broadcast_transaction import raw
 from tests.operations.ledger.test_get_payment import WANTED
@@ -50,6 +52,7 @@ def test_the_replacement_pays_the_same_with_the_same_coins(here: SmallWorld) -> 
     status, new = bump(here, old["payment_id"])
 
     assert (status, new["amount_sat"], new["fee_sat"], new["replaces_txid"]) == (201, 50_000, 900, old["txid"])
+    assert (new["method"], new["parent_txid"], new["feerate_sat_per_kvb"]) == ("replacement", None, 900_000 // 140)
     assert here.node.effects == [new["txid"]]
 
 
@@ -159,3 +162,124 @@ def test_another_tenants_payment_and_none_are_one_answer(here: SmallWorld) -> No
     nobodys = here.call(bump_fee, wanted | {"payment_id": "0" * 32}, caller=here.owner("other"), idempotency_key="x")
 
     assert (theirs[0], theirs[1]) == (404, nobodys[1])
+
+
+PARENT = "b" * 64
+
+
+def child(here: SmallWorld, key: str = "child", **fields: Any) -> tuple[int, dict[str, Any]]:
+    wanted = {"txid": PARENT, "wallet": "till", "max_fee_sat": 6_000, "feerate_sat_per_kvb": 20_000} | fields
+    return here.call(bump_fee, wanted, idempotency_key=key)[:2]
+
+
+def why(answer: tuple[int, dict[str, Any]]) -> str:
+    return str(answer[1]["type"]).removeprefix("/problems/")
+
+
+@pytest.fixture
+def waiting(here: SmallWorld) -> SmallWorld:
+    """Somebody else's transaction waits, and pays the till."""
+    node_of(here).arrive(PARENT, 40_000)
+    return here
+
+
+def test_a_child_spends_what_the_parent_pays_and_has_a_fee_for_both(waiting: SmallWorld) -> None:
+    status, made = child(waiting)
+
+    assert (status, made["method"], made["parent_txid"]) == (201, "child", PARENT), made
+    assert (made["fee_sat"], made["feerate_sat_per_kvb"]) == (20 * 280 - 140, 20_000)
+    assert (made["replaces_txid"], made["replaces_payment_id"], made["amount_sat"]) == (None, None, 0)
+    assert waiting.node.mempool[made["txid"]]["coins"] == [f"{PARENT}:0"]
+
+
+def test_a_childs_budget_pays_its_fee_only(waiting: SmallWorld) -> None:
+    fee_sat = child(waiting)[1]["fee_sat"]
+    assert waiting.call(get_budget, {})[1]["day"]["spent_msat"] == str(fee_sat * 1000)
+
+
+def test_the_same_key_has_one_child(waiting: SmallWorld) -> None:
+    assert child(waiting) == child(waiting)
+    assert why(child(waiting, max_fee_sat=7_000)) == "conflict/ledger/key-reused"
+    assert len(waiting.node.effects) == 1
+
+
+def test_a_child_is_not_bumped_as_a_payment_but_by_a_child_of_its_own(waiting: SmallWorld) -> None:
+    first = child(waiting)[1]
+    assert why(bump(waiting, first["payment_id"])) == "refused/bitcoin/not-bumpable"
+
+
+def test_a_fee_for_both_above_the_cap_is_refused(waiting: SmallWorld) -> None:
+    assert why(child(waiting, max_fee_sat=5_459)) == "refused/bitcoin/fee-above-cap"
+    assert waiting.node.effects == []
+
+
+def test_a_parent_that_reaches_the_feerate_gets_no_child(waiting: SmallWorld) -> None:
+    assert why(child(waiting, feerate_sat_per_kvb=1_000)) == "refused/bitcoin/feerate-reached"
+
+
+def test_a_parent_that_pays_too_little_for_a_fee_gets_no_child(here: SmallWorld) -> None:
+    node_of(here).arrive(PARENT, 5_700)
+    assert why(child(here)) == "refused/bitcoin/child-dust"
+
+
+def test_what_is_mined_unknown_or_in_nobodys_wallet_gets_no_child(waiting: SmallWorld) -> None:
+    assert why(child(waiting, "two", wallet="nobodys")) == "not-found/bitcoin/no-wallet"
+    assert why(child(waiting, "three", txid="f" * 64)) == "not-found/bitcoin/no-transaction"
+    waiting.node.mine()
+    assert why(child(waiting)) == "refused/bitcoin/confirmed"
+
+
+def test_what_a_block_excludes_gets_no_child(waiting: SmallWorld) -> None:
+    node_of(waiting).exclude(PARENT)
+    assert why(child(waiting)) == "refused/bitcoin/conflicted"
+
+
+def test_what_the_mempool_no_longer_has_gets_its_child_later(waiting: SmallWorld) -> None:
+    gone = waiting.node.mempool.pop(PARENT)
+    assert why(child(waiting)) == "precondition/bitcoin/not-waiting"
+    waiting.node.mempool[PARENT] = gone
+    assert child(waiting)[0] == 201
+
+
+def test_what_a_payment_holds_or_the_node_has_locked_is_left_alone(waiting: SmallWorld) -> None:
+    waiting.table.transact([Put("ledger/leases", f"bitcoin/{PARENT}:0", {"payment_id": "x"})])
+    assert why(child(waiting)) == "precondition/bitcoin/coins-leased"
+    waiting.table.delete("ledger/leases", f"bitcoin/{PARENT}:0")
+    waiting.node.locked = {f"{PARENT}:0"}
+    assert why(child(waiting)) == "precondition/bitcoin/coins-locked"
+    assert waiting.node.locked == {f"{PARENT}:0"}
+
+
+def test_a_watching_wallet_has_no_children(waiting: SmallWorld) -> None:
+    node_of(waiting).wallets[TILL] = True
+    assert why(child(waiting)) == "precondition/bitcoin/watches-only"
+
+
+def test_what_is_spent_again_already_has_no_second_child(waiting: SmallWorld) -> None:
+    child(waiting)
+    assert why(child(waiting, "second", feerate_sat_per_kvb=90_000)) == "refused/bitcoin/nothing-to-spend"
+
+
+@pytest.mark.parametrize(
+    ("named", "pointer"),
+    [
+        ({}, "/txid"),
+        ({"wallet": "till"}, "/txid"),
+        ({"txid": PARENT}, "/txid"),
+        ({"payment_id": "0" * 32, "wallet": "till"}, "/payment_id"),
+        ({"payment_id": "0" * 32, "txid": PARENT, "wallet": "till"}, "/payment_id"),
+    ],
+)
+def test_exactly_one_transaction_is_named(waiting: SmallWorld, named: dict[str, Any], pointer: str) -> None:
+    status, body, _ = waiting.call(bump_fee, {"max_fee_sat": 5_000} | named, idempotency_key="none")
+    assert (status, body["type"], body["errors"][0]["pointer"]) == (
+        422,
+        "/problems/invalid/bitcoin/which-transaction",
+        pointer,
+    )
+
+
+def test_another_tenants_wallet_has_no_child(waiting: SmallWorld) -> None:
+    wanted = {"txid": PARENT, "wallet": "till", "max_fee_sat": 5_000}
+    answer = waiting.call(bump_fee, wanted, caller=waiting.owner("other"), idempotency_key="x")
+    assert (answer[0], answer[1]["type"]) == (404, "/problems/not-found/bitcoin/no-wallet")

@@ -121,7 +121,7 @@ def _wrong_recipients(draft: Draft, chain: str) -> Iterator[FieldError]:
         if one.address in seen:
             yield FieldError(f"{at}/address", "is named twice; add the amounts up")
         seen.add(one.address)
-        dust = DUST_SAT.get(decoded.script_type, _OTHER_DUST_SAT)
+        dust = dust_sat(decoded.script_type)
         if one.amount_sat < dust:
             yield FieldError(f"{at}/amount_sat", f"is dust: the network relays {dust} sat or more to such an address")
 
@@ -133,6 +133,11 @@ def _wrong_choices(draft: Draft) -> Iterator[FieldError]:
         yield FieldError("/subtract_fee", "names a recipient twice")
     if any(not 0 <= index < len(draft.recipients) for index in draft.subtract_fee):
         yield FieldError("/subtract_fee", "names a recipient that is not there; the first is 0")
+
+
+def dust_sat(script_type: str) -> int:
+    """What an output of a type must hold to be relayed."""
+    return DUST_SAT.get(script_type, _OTHER_DUST_SAT)
 
 
 def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funded:
@@ -149,7 +154,7 @@ def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funde
             node,
             draft.wallet,
             "walletcreatefundedpsbt",
-            [_outpoint(coin) for coin in draft.coins],
+            [node_outpoint(coin) for coin in draft.coins],
             [{one.address: btc(one.amount_sat)} for one in draft.recipients],
             0,
             _options(draft),
@@ -195,7 +200,7 @@ def decoded(node: BitcoinNode, raw: str) -> Signed:
 
 def spenders(node: BitcoinNode, coins: Collection[str]) -> dict[str, str]:
     """Which of the coins a transaction in the node's mempool spends, and its txid."""
-    reply = node.call("gettxspendingprevout", [_outpoint(coin) for coin in coins]) if coins else []
+    reply = node.call("gettxspendingprevout", [node_outpoint(coin) for coin in coins]) if coins else []
     if not isinstance(reply, list) or not all(isinstance(one, dict) for one in reply):
         raise undocumented()
     return {f"{one.get('txid')}:{one.get('vout')}": one["spendingtxid"] for one in reply if "spendingtxid" in one}
@@ -276,7 +281,7 @@ def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[N
     if not coins:
         yield
         return
-    mine = [_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
+    mine = [node_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
     if mine:
         wallet_call(node, wallet, "lockunspent", False, mine)
     try:
@@ -293,7 +298,8 @@ def _unlock(node: BitcoinNode, wallet: str, coins: list[dict[str, Any]]) -> None
         return  # somebody else has unlocked them, or the node is gone, and with it its locks
 
 
-def _outpoint(coin: str) -> dict[str, Any]:
+def node_outpoint(coin: str) -> dict[str, Any]:
+    """The node's notation of `txid:vout`."""
     txid, _, vout = coin.partition(":")
     return {"txid": txid, "vout": int(vout)}
 

@@ -68,6 +68,14 @@ def coins(
     return sorted(reply, key=_place)
 
 
+def locked_coins(node: BitcoinNode, wallet: str) -> list[str]:
+    """The outpoints that are locked in the wallet on the node: nothing there chooses or lists them."""
+    reply = wallet_call(node, wallet, "listlockunspent")
+    if not isinstance(reply, list):
+        raise undocumented()
+    return [outpoint(one) for one in reply]
+
+
 def outpoint(coin: Any) -> str:
     """`txid:vout` of an unspent output."""
     return "{}:{}".format(*_place(coin))

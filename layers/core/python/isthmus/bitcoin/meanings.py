@@ -200,7 +200,7 @@ _NOT_BUMPABLE = Meaning(
     Refused,
     "not-bumpable",
     "The wallet cannot replace the payment: it is mined, replaced, or does not signal that it may be.",
-    "Look the payment up; if it waits, pay the fee with a child transaction instead.",
+    "Look the payment up; if it waits and has change, give bump_fee its txid and wallet: a child pays for it then.",
 )
 
 BY_METHOD = MappingProxyType(

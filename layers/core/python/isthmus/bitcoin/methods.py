@@ -47,6 +47,7 @@ READS = frozenset(
         "getwalletinfo",
         "help",
         "listdescriptors",
+        "listlockunspent",
         "listsinceblock",
         "listtransactions",
         "listunspent",

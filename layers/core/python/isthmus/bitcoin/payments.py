@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus import journal
-from isthmus.bitcoin import broadcasting, replacing
+from isthmus.bitcoin import broadcasting, cpfp, replacing
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.broadcasting import RawTransaction, would_replace
 from isthmus.bitcoin.building import (
@@ -24,6 +24,7 @@ from isthmus.bitcoin.building import (
     spenders,
     verdict,
 )
+from isthmus.bitcoin.cpfp import Child
 from isthmus.bitcoin.replacing import Bump
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
@@ -55,7 +56,7 @@ class BitcoinPayments:
     leased: Callable[[], Collection[str]]
     paid: Callable[[str], Head | None] = lambda _: None
 
-    def prepare(self, request: Draft | RawTransaction | Bump) -> Prepared:
+    def prepare(self, request: Draft | RawTransaction | Bump | Child) -> Prepared:
         """Build, sign and try the transaction without sending it.
 
         Raises:
@@ -70,6 +71,8 @@ class BitcoinPayments:
                     return broadcasting.prepare(self.node, request, self.leased())
                 case Bump():
                     return replacing.prepare(self.node, request, self.leased(), self.paid(request.payment_id))
+                case Child():
+                    return cpfp.prepare(self.node, request, self.leased())
         except UnknownFailure as lost:
             raise Unavailable(
                 "The node did not answer while the transaction was prepared; nothing was sent.",
@@ -109,7 +112,7 @@ class BitcoinPayments:
         """
         try:
             others = set(spenders(self.node, prepared.leases).values())
-            if others - {prepared.identity, prepared.detail.get("replaces")}:
+            if others - {prepared.identity, prepared.detail.get("replaces_txid")}:
                 return _TAKEN
             answered = self.node.call("sendrawtransaction", prepared.payload)
         except Failure as failure:
@@ -159,15 +162,15 @@ class BitcoinPayments:
         )
 
     def _spent_elsewhere(self, prepared: Prepared) -> Refused | None:
-        """A refusal for good when a block spends one of the inputs, and it is not ours that did."""
+        """A refusal for good when a block spends or excludes one of the inputs, and it is not ours that did."""
         try:
             for coin in prepared.leases:
                 txid, _, vout = coin.partition(":")
-                if self.node.call("gettxout", txid, int(vout), False) is None and self._confirmed(txid):
+                if self.node.call("gettxout", txid, int(vout), False) is None and self._decided(txid):
                     return Refused(
                         kind="conflict",
                         code="bitcoin/inputs-spent",
-                        reason="A block has another transaction that spends the same coins.",
+                        reason="A block has another transaction that spends the same coins, or those they come from.",
                         next_step="Look at the wallet's history, then pay with a new Idempotency-Key.",
                         for_good=True,
                     )
@@ -175,14 +178,17 @@ class BitcoinPayments:
             return None
         return None
 
-    def _confirmed(self, txid: str) -> bool:
-        """Whether a transaction of ours is in the chain: an input that is neither there nor unspent says nothing."""
+    def _decided(self, txid: str) -> bool:
+        """Whether a transaction of ours is in the chain, or a block has one that excludes it.
+
+        An input that is neither there nor unspent says nothing as long as what makes it still waits.
+        """
         for wallet in self.node.call("listwallets"):
             try:
                 known: Any = wallet_call(self.node, wallet, "gettransaction", txid)
             except NotFound:
                 continue
-            if known.get("confirmations", 0) > 0:
+            if known.get("confirmations", 0) != 0:
                 return True
         return False
 

@@ -21,6 +21,7 @@ from isthmus.bitcoin.building import (
     spenders,
     verdict,
 )
+from isthmus.bitcoin.packages import reached
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Prepared
@@ -83,11 +84,14 @@ def prepare(node: BitcoinNode, request: Bump, leased: Collection[str], paid: Hea
         leases=signed.coins,
         detail={
             **old.detail,
+            "method": "replacement",
             "txid": signed.txid,
+            "parent_txid": None,
+            "replaces_txid": old.identity,
             "fee_sat": fee_sat,
             "vsize": signed.vsize,
             "change_index": change_index,
-            "replaces": old.identity,
+            "feerate_sat_per_kvb": reached(node, signed.coins, fee_sat, signed.vsize, in_place_of=old.identity),
         },
         replaces=request.payment_id,
     )
@@ -111,7 +115,7 @@ def _standing(paid: Head | None) -> Prepared:
     if "recipients" not in old.detail:
         raise Refused(
             "Only what send_payment has paid can be paid anew.",
-            next_step="Replace the transaction where it was made.",
+            next_step="Replace the transaction where it was made; or name its txid and a wallet that it pays.",
             code="bitcoin/not-bumpable",
         )
     return old
