@@ -25,12 +25,16 @@ class ReconcileWallet(Request):
 class DifferenceView(Response):
     """What the ledger and the node do not agree on."""
 
-    kind: Literal["unrecorded", "missing", "contradicted", "fee"] = Field(
+    kind: Literal["unrecorded", "missing", "overtaken", "orphaned", "contradicted", "fee"] = Field(
         description="unrecorded: sent by the wallet, and no payment is it; missing: paid by the ledger, and the node "
-        "has it not; contradicted: refused by the ledger, and the node has it; fee: they do not agree on what it cost"
+        "has it not; overtaken: the same, but it was made in the place of a payment that a block has (`mined_txid`), "
+        "so the recipients were paid once, by that; orphaned: the same, but it was to pay for a transaction that a "
+        "block excludes, so nothing was spent; contradicted: refused by the ledger, and the node has it; fee: they do "
+        "not agree on what it cost"
     )
     txid: Txid
     payment_id: str | None = Field(description="of the ledger, if it has one")
+    mined_txid: Txid | None = Field(description="for overtaken: what a block has")
     at_ms: int = Field(description="when it was recorded, or first seen by the wallet")
 
 

@@ -1,5 +1,6 @@
 """What became of a payment."""
 
+from isthmus.bitcoin.on_chain import on_chain
 from isthmus.failure import NotFound, Unavailable
 from isthmus.fields import Request
 from isthmus.ledger.answers import PaymentView, find, view
@@ -16,5 +17,6 @@ class GetPayment(Request):
 
 @operation("GET /v1/ledger/payments/{payment_id}", effect=Effect.READ, errors=(NotFound, Unavailable))
 def get_payment(request: GetPayment, caller: Caller, table: Table) -> PaymentView:
-    """What the ledger knows of a payment of the caller's tenant."""
-    return view(find(table, caller.tenant, request.payment_id))
+    """What the ledger knows of a payment of the caller's tenant, and what was seen of its transaction."""
+    head = find(table, caller.tenant, request.payment_id)
+    return view(head, on_chain(table, head))

@@ -18,6 +18,8 @@ from infra.local.bitcoind import RegtestNode
 from isthmus.bitcoin import codes, packages
 from isthmus.bitcoin.amounts import btc, sat_from_btc
 from isthmus.storage.table import Put
+from tests.adapters.bitcoin import sender_on as sender
+from tests.adapters.bitcoin.sender_on import SENDER, place, rival, seen, sender_on
 from tests.adapters.bitcoin.wallets_on import fund, reached
 from tests.faults.calls import ADDRESS, SmallWorld
 from tests.faults.node import TILL
@@ -25,7 +27,6 @@ from tests.faults.wallet_world import real_world
 
 pytestmark = pytest.mark.node
 
-SENDER = "somebody"
 KINDS = ("p2pkh", "p2sh-p2wpkh", "p2wpkh", "p2tr")
 
 
@@ -51,8 +52,7 @@ def made_ready(node: RegtestNode) -> RegtestNode:
     """The till is there, and somebody else has forty coins."""
     with real_world(reached(node)) as made:
         made.call(create_wallet, {"name": "till"})
-        made.node.call("createwallet", SENDER)
-        fund(node, made.node.call("getnewaddress", wallet=SENDER), 40)
+    sender_on(node, 40)
     return node
 
 
@@ -72,23 +72,15 @@ def address(here: SmallWorld, kind: str = "p2wpkh") -> str:
     return str(here.call(create_address, {"wallet": "till", "type": kind})[1]["address"])
 
 
-def seen(here: SmallWorld) -> None:
-    """Wallets have seen what the mempool has."""
-    here.node.call("syncwithvalidationinterfacequeue")
-
-
-def received(here: SmallWorld, *, kind: str = "p2wpkh", sat: int = 100_000, feerate: str = "1", **options: Any) -> str:
+def received(here: SmallWorld, *, kind: str = "p2wpkh", **other: Any) -> str:
     """The txid of what somebody has sent to the till."""
-    paid = [{address(here, kind): btc(sat)}]
-    sent = here.node.call("send", paid, None, "unset", None, {"fee_rate": feerate} | options, wallet=SENDER)
-    seen(here)
-    return str(sent["txid"])
+    return sender.received(here.node, address(here, kind), **other)
 
 
 def bump(here: SmallWorld, txid: str, key: str = "", feerate: int = 20_000, **other: Any) -> tuple[int, Any]:
     wanted = {"txid": txid, "wallet": "till", "max_fee_sat": 50_000, "feerate_sat_per_kvb": feerate} | other
     answer = here.call(bump_fee, wanted, idempotency_key=key or f"{txid}-{feerate}")[:2]
-    seen(here)
+    seen(here.node)
     return answer
 
 
@@ -96,18 +88,6 @@ def together(here: SmallWorld, txid: str) -> float:
     """What the node says that a transaction and its ancestors pay, in sat/kvB."""
     entry = here.node.call("getmempoolentry", txid)
     return sat_from_btc(entry["fees"]["ancestor"]) * 1000 / entry["ancestorsize"]
-
-
-def rival(here: SmallWorld, txid: str) -> str:
-    """What its sender replaces a transaction by: it pays nobody but himself, and more than all that goes with it."""
-    spent = [place(one) for one in here.node.call("getrawtransaction", txid, True)["vin"]]
-    worth = sum(here.node.call("getrawtransaction", one["txid"], True)["vout"][one["vout"]]["value"] for one in spent)
-    home = here.node.call("getnewaddress", wallet=SENDER)
-    raw = here.node.call("createrawtransaction", spent, [{home: btc(sat_from_btc(worth) - 100_000)}])
-    signed = here.node.call("signrawtransactionwithwallet", raw, wallet=SENDER)["hex"]
-    replaced = str(here.node.call("sendrawtransaction", signed, 0))
-    seen(here)
-    return replaced
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +160,7 @@ def test_a_parent_below_what_the_mempool_takes_is_brought_to_it_without_a_feerat
     parent = here.node.call("decoderawtransaction", signed)["txid"]
     here.node.call("prioritisetransaction", parent, 0, 1_000)
     assert here.node.call("sendrawtransaction", signed) == parent
-    seen(here)
+    seen(here.node)
     floor = sat_from_btc(here.node.call("getmempoolinfo")["mempoolminfee"])
     status, child = bump(here, parent, "estimated", feerate_sat_per_kvb=None)
 
@@ -195,11 +175,7 @@ def test_what_another_child_pays_for_already_costs_nothing(here: SmallWorld, own
     """The node's own figure for the package is lower then, and miners take all of it at the feerate nevertheless."""
     grandparent = received(here)
     bump(here, grandparent)
-    change = next(
-        {"txid": one["txid"], "vout": one["vout"]}
-        for one in here.node.call("listunspent", 0, wallet=SENDER)
-        if one["txid"] == grandparent
-    )
+    change = next(place(one) for one in here.node.call("listunspent", 0, wallet=SENDER) if one["txid"] == grandparent)
     parent = received(here, inputs=[change], add_inputs=False)
     status, child = bump(here, parent)
 
@@ -237,12 +213,7 @@ def spent_on(here: SmallWorld, random: Random) -> None:
     raw = here.node.call("createrawtransaction", [place(one) for one in chosen], to)
     signed = here.node.call("signrawtransactionwithwallet", raw, wallet=TILL)["hex"]
     here.node.call("sendrawtransaction", signed, 0)
-    seen(here)
-
-
-def place(coin: dict[str, Any]) -> dict[str, Any]:
-    """The node's notation of where a coin is."""
-    return {"txid": coin["txid"], "vout": coin["vout"]}
+    seen(here.node)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -262,7 +233,7 @@ def test_the_fee_is_the_one_that_the_nodes_wallet_pays(here: SmallWorld, own_nod
             entries = packages.cluster(here.node, [coin["txid"]])
             if packages.mined_at(entries, coin["txid"]) >= feerate:
                 continue
-            fee, vsize = funded(here, {"txid": coin["txid"], "vout": coin["vout"]}, coin["amount"], feerate)
+            fee, vsize = funded(here, place(coin), coin["amount"], feerate)
             assert abs(packages.child_fee_sat(entries, coin["txid"], vsize, feerate) - fee) <= feerate // 500 + 2
             compared += 1
     assert compared > 0
@@ -282,7 +253,7 @@ def test_a_replaced_payment_is_still_replaced(here: SmallWorld, own_node: Regtes
 
     assert (status, new["method"], new["replaces_txid"], new["parent_txid"]) == (201, "replacement", old["txid"], None)
     assert new["feerate_sat_per_kvb"] == int(together(here, new["txid"])) >= 20_000
-    seen(here)
+    seen(here.node)
     status, child = bump(here, new["txid"], feerate=40_000)
     assert (status, child["method"]) == (201, "child")
     assert together(here, child["txid"]) >= 40_000
@@ -295,7 +266,7 @@ def test_what_cannot_have_a_child_is_refused_for_its_own_reason(here: SmallWorld
     mined, small = received(here), received(here, sat=2_000)
     own_node.mine(1)
     elsewhere = here.node.call("sendtoaddress", ADDRESS, "0.01", wallet=SENDER)
-    seen(here)
+    seen(here.node)
     waiting = received(here, feerate="3")
     small = received(here, sat=2_000)
 
@@ -313,15 +284,14 @@ def test_what_cannot_have_a_child_is_refused_for_its_own_reason(here: SmallWorld
 def test_what_is_held_or_locked_is_left_alone(here: SmallWorld) -> None:
     parent = received(here)
     (coin,) = [one for one in here.node.call("listunspent", 0, wallet=TILL) if one["txid"] == parent]
-    place = {"txid": parent, "vout": coin["vout"]}
-    here.node.call("lockunspent", False, [place], wallet=TILL)
+    here.node.call("lockunspent", False, [place(coin)], wallet=TILL)
     assert bump(here, parent, "locked")[1]["type"] == "/problems/precondition/bitcoin/coins-locked"
-    assert here.node.call("listlockunspent", wallet=TILL) == [place]
+    assert here.node.call("listlockunspent", wallet=TILL) == [place(coin)]
 
     here.table.transact([Put("ledger/leases", f"bitcoin/{parent}:{coin['vout']}", {"payment_id": "x"})])
     assert bump(here, parent, "held")[1]["type"] == "/problems/precondition/bitcoin/coins-leased"
     here.table.delete("ledger/leases", f"bitcoin/{parent}:{coin['vout']}")
-    here.node.call("lockunspent", True, [place], wallet=TILL)
+    here.node.call("lockunspent", True, [place(coin)], wallet=TILL)
     assert bump(here, parent, "held")[0] == 201
 
 
@@ -356,7 +326,7 @@ def test_a_parent_that_is_replaced_before_the_child_is_sent_leaves_a_refusal(own
     with real_world(reached(own_node)) as here:
         parent = received(here)
         node: Any = here.node
-    with real_world(Between(node, lambda: rival(here, parent))) as between:
+    with real_world(Between(node, lambda: rival(node, parent))) as between:
         status, body = bump(between, parent)
         assert (status, body["money_moved"], body["type"]) == (409, "no", "/problems/conflict/bitcoin/inputs-spent")
         assert between.call(get_budget, {})[1]["day"]["spent_msat"] == "0"
@@ -372,7 +342,7 @@ def test_a_child_whose_sending_is_lost_is_refused_when_its_parent_can_no_longer_
     with real_world(between) as there:
         before = there.call(get_budget, {})[1]["day"]
         assert bump(there, parent)[0] == 202
-        rival(here, parent)
+        rival(node, parent)
         assert settled(there) == {"unknown": 1}
         assert bump(there, parent)[0] == 202
         own_node.mine(1)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from functions.bitcoin.bump_fee import bump_fee
 from functions.bitcoin.reconcile_wallet import reconcile_wallet
 from functions.bitcoin.send_payment import send_payment
-from isthmus import feed, wiring
+from isthmus import feed, journal, wiring
 from isthmus.ports import BitcoinNode, Clock, Table
 from isthmus.storage.adapters.sqlite import SqliteTable
 from tests.faults.calls import SmallWorld, small_world
+from tests.faults.node import btc
 from tests.faults.wallet_world import WalletNode
 from tests.operations.ledger.test_get_payment import WANTED
 
@@ -36,10 +38,11 @@ class TellingNode(WalletNode):
         return every[::-1][skip : skip + count]
 
     def gettransaction(self, txid: str, *watched: Any) -> Any:
-        return super().gettransaction(txid) | self._entry(txid)
+        return self._entry(txid) | super().gettransaction(txid)
 
     def _entry(self, txid: str) -> dict[str, Any]:
-        told = {"txid": txid, "category": "send", "amount": Decimal("-0.0005"), "fee": self.fee, "time": self.at_s}
+        category = "receive" if txid in self.arrived else "send"
+        told = {"txid": txid, "category": category, "amount": Decimal("-0.0005"), "fee": self.fee, "time": self.at_s}
         return told | {"confirmations": int(txid in self.chain), "abandoned": txid in self.abandoned}
 
 
@@ -116,6 +119,37 @@ def test_what_was_paid_and_abandoned_is_listed(here: Books) -> None:
     txid = here.pay("one")
     here.node.abandoned.add(txid)
     assert here.differences() == [("missing", txid)]
+
+
+@pytest.mark.parametrize("bumps", [1, 2])
+def test_what_is_mined_although_it_was_replaced_has_overtaken_the_last_replacement(here: Books, bumps: int) -> None:
+    txid = here.pay("one")
+    body = here.node.mempool[txid]
+    (name,) = [row.item["aggregate"] for row in here.table.query(journal.OUTBOX).rows if row.item["version"] == 1]
+    latest = {"payment_id": name.rpartition("/")[2]}
+    for number in range(bumps):
+        wanted = {"payment_id": latest["payment_id"], "max_fee_sat": 5_000}
+        latest = here.call(bump_fee, wanted, idempotency_key=f"bump-{number}")[1]
+    here.node.mempool.clear()
+    here.node.chain[txid] = body
+    (found,) = here.call(reconcile_wallet, {"wallet": "till"})[1]["differences"]
+
+    assert (found["kind"], found["txid"], found["mined_txid"]) == ("overtaken", latest["txid"], txid)
+    assert found["payment_id"] == latest["payment_id"]
+
+
+def test_a_child_whose_parent_a_block_excludes_is_an_orphan_and_before_it_is_missing(here: Books) -> None:
+    here.node.arrive(STRAY, 40_000)
+    wanted = {"txid": STRAY, "wallet": "till", "max_fee_sat": 9_000, "feerate_sat_per_kvb": 20_000}
+    child = here.call(bump_fee, wanted, idempotency_key="child")[1]
+    here.node.fee = -btc(child["fee_sat"])
+    assert here.differences() == []
+
+    gone = here.node.mempool.pop(child["txid"])
+    assert here.differences() == [("missing", child["txid"])]
+    here.node.mempool[child["txid"]] = gone
+    here.node.exclude(STRAY)
+    assert here.differences() == [("orphaned", child["txid"])]
 
 
 def test_what_cost_something_else_is_listed(here: Books) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from functions.bitcoin.send_payment import send_payment
 from functions.ledger.get_payment import get_payment
+from isthmus import journal
+from isthmus.bitcoin import following
 from tests.faults.calls import ADDRESS, SmallWorld, small_world
 
 WANTED: dict[str, Any] = {
@@ -29,6 +31,21 @@ def test_a_payment_is_shown_with_what_it_cost_and_without_its_payload(here: Smal
     assert (status, body["state"], body["identity"], body["spent_msat"]) == (200, "succeeded", sent["txid"], "50300000")
     assert body["detail"]["fee_sat"] == 300
     assert "payload" not in str(body)
+
+
+def test_what_was_seen_of_its_transaction_is_shown_with_its_block_while_that_is_there(here: SmallWorld) -> None:
+    sent = here.call(send_payment, WANTED, idempotency_key="one")[1]
+    asked = {"payment_id": sent["payment_id"]}
+    assert here.call(get_payment, asked)[1]["chain"] is None
+
+    name, head = following.aggregate("main", "till", sent["txid"]), None
+    at = {"tenant": "main", "block_hash": "ab" * 32, "height": 7}
+    for event, data in (("confirmed", at), ("reorged", {"block_hash": "", "height": 0}), ("conflicted", {})):
+        drafted = journal.draft(following.TRANSACTION, head or journal.fresh(name), event, data, now_ms=5, by="test")
+        head = journal.apply(here.table, drafted)
+        shown = here.call(get_payment, asked)[1]["chain"]
+        where = ("ab" * 32, 7) if event == "confirmed" else (None, None)
+        assert (shown["state"], shown["block_hash"], shown["height"], shown["at_ms"]) == (event, *where, 5)
 
 
 def test_a_refused_payment_says_why(here: SmallWorld) -> None:

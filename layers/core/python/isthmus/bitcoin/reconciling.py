@@ -14,7 +14,7 @@ from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.failure import NotFound
 from isthmus.journal import Head
-from isthmus.ledger.records import NOT_RECORDED
+from isthmus.ledger.records import NOT_RECORDED, aggregate
 from isthmus.ports import BitcoinNode
 from isthmus.storage.table import MAX_PAGE, Table
 
@@ -27,7 +27,7 @@ EARLIER_MS = 7 * DAY_MS
 _PAGE = 500
 _PREFIX = "ledger/payment/"
 
-Kind = Literal["unrecorded", "missing", "contradicted", "fee"]
+Kind = Literal["unrecorded", "missing", "overtaken", "orphaned", "contradicted", "fee"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Difference:
     """What the one knows and the other does not, or knows otherwise.
 
     unrecorded: the wallet has sent it, and no payment of the ledger is it. missing: the ledger says that it succeeded,
-    and the node does not have it. contradicted: the ledger says that it was refused, and the node has it. fee: they do
+    and the node does not have it. overtaken: the same, but a block has the payment in whose place it was made, so that
+    the recipients were paid once, by that. orphaned: the same, but a block excludes the transaction that it was to pay
+    for, so that nothing was spent. contradicted: the ledger says that it was refused, and the node has it. fee: they do
     not agree on what it cost.
     """
 
@@ -59,6 +61,7 @@ class Difference:
     txid: str
     payment_id: str | None
     at_ms: int
+    mined_txid: str | None = None
 
 
 def sent(node: BitcoinNode, wallet: str, since_ms: int) -> tuple[dict[str, Sent], bool]:
@@ -108,21 +111,43 @@ def compare(
         for head in payments.values()
         if head.data["detail"].get("wallet") == wallet and head.data["created_ms"] >= since_ms
     ]
-    differing = [found for head in mine if (found := _difference(node, wallet, seen, head)) is not None]
+    differing = [found for head in mine if (found := _difference(node, wallet, seen, payments, head)) is not None]
     return sorted([*unrecorded, *differing], key=lambda one: (one.at_ms, one.txid))
 
 
-def _difference(node: BitcoinNode, wallet: str, seen: Mapping[str, Sent], head: Head) -> Difference | None:
+def _difference(
+    node: BitcoinNode, wallet: str, seen: Mapping[str, Sent], payments: Mapping[str, Head], head: Head
+) -> Difference | None:
     txid, detail = head.data["identity"], head.data["detail"]
     one = seen.get(txid) or _asked(node, wallet, txid)
     kind: Kind | None = None
+    mined: str | None = None
     if head.state == "succeeded" and not (one and one.stands) and "replaced_by" not in head.data:
-        kind = "missing"
+        mined = _overtaken_by(node, wallet, payments, head)
+        kind = "overtaken" if mined else "orphaned" if _is_orphan(node, wallet, head) else "missing"
     elif head.state == "refused" and one and one.stands:
         kind = "contradicted"
     elif head.state == "succeeded" and one and one.stands and one.fee_sat != detail.get("fee_sat"):
         kind = None if detail.get("known") else "fee"  # what was there already has cost this payment nothing
-    return None if kind is None else Difference(kind, txid, head.data["payment_id"], head.data["created_ms"])
+    return None if kind is None else Difference(kind, txid, head.data["payment_id"], head.data["created_ms"], mined)
+
+
+def _overtaken_by(node: BitcoinNode, wallet: str, payments: Mapping[str, Head], head: Head) -> str | None:
+    """Which of the payments before this one, each made in the place of the one before it, a block has."""
+    before: str | None = head.data["detail"].get("replaces_txid")
+    while before is not None:
+        one = _asked(node, wallet, before)
+        if one is not None and one.confirmations > 0:
+            return before
+        before = payments[before].data["detail"].get("replaces_txid") if before in payments else None
+    return None
+
+
+def _is_orphan(node: BitcoinNode, wallet: str, head: Head) -> bool:
+    """Whether it is the child of a transaction that a block excludes."""
+    parent = head.data["detail"].get("parent_txid")
+    one = _asked(node, wallet, parent) if parent else None
+    return one is not None and one.confirmations < 0
 
 
 def _asked(node: BitcoinNode, wallet: str, txid: str) -> Sent | None:
@@ -134,12 +159,18 @@ def _asked(node: BitcoinNode, wallet: str, txid: str) -> Sent | None:
 
 
 def _payments(table: Table, tenant: str, names: Iterable[str]) -> Iterator[tuple[str, Head]]:
-    for name in names:
-        head = journal.load(table, name) if name.startswith(_PREFIX) else None
+    """The payments of these names, and those in whose place they were made."""
+    ahead, looked_at = list(names), set[str]()
+    while ahead:
+        name = ahead.pop()
+        head = journal.load(table, name) if name.startswith(_PREFIX) and name not in looked_at else None
+        looked_at.add(name)
         if head is None or head.state in NOT_RECORDED or head.data["tenant"] != tenant:
             continue
         if head.data["connector"] == "bitcoin" and "identity" in head.data:
             yield head.data["identity"], head
+        if "replaces" in head.data:
+            ahead.append(aggregate(head.data["replaces"]))
 
 
 def _sent(entry: Any) -> Sent:

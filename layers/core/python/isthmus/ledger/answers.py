@@ -32,6 +32,18 @@ class Proposal(Response):
     at_ms: int
 
 
+class OnChain(Response):
+    """What was last seen of a payment's transaction by who follows the wallet."""
+
+    state: str = Field(
+        description="waiting, confirmed, settled, reorged, dropped; conflicted: a block excludes it, as one with a "
+        "payment does in whose place it was made"
+    )
+    block_hash: str | None
+    height: int | None
+    at_ms: int = Field(description="when this was written; it is looked at each minute")
+
+
 class PaymentView(Response):
     """A payment as the ledger knows it."""
 
@@ -40,19 +52,24 @@ class PaymentView(Response):
     state: str = Field(description="sending, pending, unknown, needs-person, proposed; in the end succeeded or refused")
     identity: str | None = Field(description="what the protocol knows it by, such as the txid")
     max_msat: Msat | None = Field(description="the most it may have cost, fees included")
-    spent_msat: Msat | None = Field(description="what it cost, fees included, once it succeeded")
+    spent_msat: Msat | None = Field(description="what the budget has paid for it, fees included, once it succeeded")
     detail: dict[str, Any] = Field(description="what the connector says of it")
     refusal: Refusal | None
     proposal: Proposal | None = Field(description="in proposed: what settle_by_hand needs a second person for")
-    replaced_by: str | None = Field(description="the payment that pays the same in its place, at a higher fee")
+    replaces: str | None = Field(description="the payment in whose place it pays the same, at a higher fee")
+    replaced_by: str | None = Field(description="the payment that does so in the place of this one")
+    chain: OnChain | None = Field(
+        description="from get_payment, for a wallet's transaction; of two payments that pay the same the one that is "
+        "confirmed has paid"
+    )
     by: str = Field(description="who asked for it")
     created_ms: int
     changed_ms: int
     version: int = Field(description="how many events its history has")
 
 
-def view(head: Head) -> PaymentView:
-    """A payment for its reader; never the payload."""
+def view(head: Head, on_chain: Head | None = None) -> PaymentView:
+    """A payment for its reader, and what is known of its transaction; never the payload."""
     data = head.data
     refusal = data.get("refusal")
     shown = {name: refusal[name] for name in Refusal.model_fields} if refusal else None
@@ -66,12 +83,20 @@ def view(head: Head) -> PaymentView:
         detail=data.get("detail", {}),
         refusal=None if shown is None else Refusal(**shown),
         proposal=Proposal(**data["proposal"]) if head.state == "proposed" else None,
+        replaces=data.get("replaces"),
         replaced_by=data.get("replaced_by"),
+        chain=None if on_chain is None else _on_chain(on_chain),
         by=data["by"],
         created_ms=data["created_ms"],
         changed_ms=head.at_ms,
         version=head.version,
     )
+
+
+def _on_chain(seen: Head) -> OnChain:
+    tied = bool(seen.data.get("block_hash"))
+    block_hash, height = (seen.data["block_hash"], seen.data["height"]) if tied else (None, None)
+    return OnChain(state=seen.state, block_hash=block_hash, height=height, at_ms=seen.at_ms)
 
 
 def find(table: Table, tenant: str, payment_id: str) -> Head:
