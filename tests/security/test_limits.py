@@ -20,7 +20,7 @@ MAX_LIST = 1_000
 MAX_PAGE = 200
 MAX_TEXT = 4_096
 MAX_SERIALIZED = 256 * 1024
-SERIALIZED = ("/transaction", "/psbt")
+SERIALIZED = ("/transaction", "/psbt", "/psbts/*")
 """Whole transactions, which are longer than any text: what the network relays has up to 100,000 virtual bytes."""
 MAX_HEADERS = 10_240
 """What API Gateway lets a request's line and headers be together; only the platform itself sends as much."""

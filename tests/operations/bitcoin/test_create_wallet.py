@@ -7,9 +7,9 @@ import pytest
 from functions.bitcoin.create_wallet import create_wallet
 from isthmus.bitcoin.wallets import MAX_WALLETS
 from tests.faults.calls import SmallWorld
+from tests.faults.device_world import DeviceNode, device_world
 from tests.faults.node import TILL
 from tests.faults.wallet_world import WalletNode, wallet_world
-from tests.operations.bitcoin.device_node import DeviceNode, device_world
 
 
 @pytest.fixture

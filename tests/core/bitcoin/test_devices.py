@@ -9,8 +9,8 @@ from functions.bitcoin.send_payment import send_payment
 from functions.bitcoin.sign_transaction import sign_transaction
 from functions.ledger.get_payment import get_payment
 from tests.faults.calls import ADDRESS, SmallWorld
+from tests.faults.device_world import DeviceNode, device_world
 from tests.faults.node import packed
-from tests.operations.bitcoin.device_node import DeviceNode, device_world
 from tests.operations.ledger.test_get_payment import WANTED
 
 Desk = tuple[SmallWorld, DeviceNode]
