@@ -140,7 +140,7 @@ def test_a_connection_that_died_while_idle_costs_one_quiet_repetition(lying: Ser
     bitcoin = connect(node.url())
     bitcoin.call("getblockcount")
     idle: Any = bitcoin._idle[0]
-    idle._socket.shutdown(socket.SHUT_RDWR)
+    idle._http.sock._sock.shutdown(socket.SHUT_RDWR)
     assert bitcoin.call("getblockcount") == 1
     assert node.connections == 2
 

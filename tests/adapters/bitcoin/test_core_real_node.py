@@ -132,7 +132,7 @@ def test_a_connection_the_node_closed_for_idleness_is_replaced_unseen(reach: Rea
     bitcoin = reach(fresh_node(blocks=1, options=("-rpcservertimeout=1",)))
     assert bitcoin.call("getblockcount") == 1
     idle: Any = bitcoin._idle[0]
-    readable, _, _ = select.select([idle._socket], [], [], 30)
+    readable, _, _ = select.select([idle._http.sock._sock], [], [], 30)
     assert readable, "the node keeps idle connections longer than it was told to"
     assert bitcoin.call("getblockcount") == 1
     assert bitcoin._idle[0] is not idle

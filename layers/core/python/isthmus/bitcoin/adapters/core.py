@@ -11,10 +11,9 @@ from typing import Any
 from bitcoinrpc.authproxy import JSONRPCException
 
 from isthmus.bitcoin import codes
-from isthmus.bitcoin.adapters.answer import Lost, Reply
 from isthmus.bitcoin.adapters.endpoint import Endpoint, endpoint_of
 from isthmus.bitcoin.adapters.proxy import NoRpc, Proxy, silence
-from isthmus.bitcoin.adapters.wire import Wire
+from isthmus.bitcoin.adapters.wire import Lost, Reply, Wire
 from isthmus.bitcoin.methods import REPEATABLE
 from isthmus.bitcoin.spent import encode_spent_outputs
 from isthmus.failure import Failure

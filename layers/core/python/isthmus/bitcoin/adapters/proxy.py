@@ -18,8 +18,7 @@ from urllib.parse import quote
 
 from bitcoinrpc.authproxy import AuthServiceProxy
 
-from isthmus.bitcoin.adapters.answer import Lost
-from isthmus.bitcoin.adapters.wire import Wire
+from isthmus.bitcoin.adapters.wire import Lost, Wire
 
 
 class NoRpc(Exception):  # noqa: N818 - it never leaves the adapter; there it becomes a failure
