@@ -209,7 +209,7 @@ def test_whatever_is_changed_in_bytes_the_answer_is_a_reading_or_says_what_is_wr
     chance = random.Random(7)
     psbt = base64.b64decode(built(here)["psbt"])
     signed = sign(here, base64.b64encode(psbt).decode())[1]
-    raw = bytes.fromhex(signed["transaction"])
+    raw, given = bytes.fromhex(signed["transaction"]), base64.b64decode(signed["psbt"])
     seen: Counter[int] = Counter()
     for _ in range(MUTATIONS):
         other = base64.b64encode(mutated(psbt, chance)).decode()
@@ -219,6 +219,11 @@ def test_whatever_is_changed_in_bytes_the_answer_is_a_reading_or_says_what_is_wr
             here.call(sign_transaction, {"psbt": other} | limit, idempotency_key=str(chance.random())),
             here.call(decode_transaction, {"transaction": (hexed := mutated(raw, chance).hex())}),
             here.call(broadcast_transaction, {"transaction": hexed} | limit, idempotency_key=str(chance.random())),
+            here.call(
+                broadcast_transaction,
+                {"psbts": [base64.b64encode(mutated(given, chance)).decode(), other][: chance.choice((1, 2))]} | limit,
+                idempotency_key=str(chance.random()),
+            ),
         ]
         for status, body, _ in answers:
             seen[status] += 1
