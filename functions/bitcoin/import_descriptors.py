@@ -6,10 +6,10 @@ from isthmus.bitcoin.deadline import within
 from isthmus.bitcoin.descriptors import Watched, watch
 from isthmus.bitcoin.wallets import node_wallet
 from isthmus.bitcoin.wanted import WalletName
-from isthmus.failure import NotFound, Precondition, Unavailable
+from isthmus.failure import Limited, NotFound, Precondition, Unavailable
 from isthmus.fields import Request, Response
 from isthmus.operation import Effect, operation
-from isthmus.ports import BitcoinNode, Caller
+from isthmus.ports import BitcoinNode, Caller, Clock, Table
 
 
 class WatchedDescriptor(Request):
@@ -41,9 +41,11 @@ class Imported(Response):
 @operation(
     "POST /v1/bitcoin/wallets/{wallet}/descriptors",
     effect=Effect.CHANGE,
-    errors=(NotFound, Precondition, Unavailable),
+    errors=(NotFound, Precondition, Limited, Unavailable),
 )
-def import_descriptors(request: ImportDescriptors, caller: Caller, node: BitcoinNode) -> Imported:
+def import_descriptors(
+    request: ImportDescriptors, caller: Caller, node: BitcoinNode, table: Table, clock: Clock
+) -> Imported:
     """Import public descriptors into a watch-only wallet; the same request again changes nothing.
 
     With `since_s` the node looks through the chain from then on, which may take longer than the request: it goes on by
@@ -52,10 +54,11 @@ def import_descriptors(request: ImportDescriptors, caller: Caller, node: Bitcoin
     Raises:
         NotFound: there is no such wallet.
         Precondition: the wallet has private keys.
+        Limited: the wallet has as many descriptors as it may have.
         Unavailable: the node is still looking through the chain.
     """
     watched = [
         Watched(one.descriptor, one.range_end, one.active, one.change, one.since_s) for one in request.descriptors
     ]
-    watch(within(node), node_wallet(caller.tenant, request.wallet), watched)
+    watch(table, within(node), node_wallet(caller.tenant, request.wallet), watched, clock.now_ms())
     return Imported(wallet=request.wallet, imported=len(watched))

@@ -19,6 +19,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 _OF_PAYMENTS = ("ledger/*", "journal/*", "access/budgets", "access/budgets/*")
 _WRITES: dict[str, tuple[str, ...]] = {
     "auth": ("access/*",),
+    "bitcoin": ("bitcoin/*", "journal/bitcoin/*", "journal/outbox"),
     "ledger": _OF_PAYMENTS,
     "state": ("journal/*",),
 }

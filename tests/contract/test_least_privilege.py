@@ -35,6 +35,9 @@ OF_PAYMENTS = {"ledger/*", "journal/*", "access/budgets", "access/budgets/*"}
 OF_JOURNAL = {"journal/*"}
 """What keeps the journal writes."""
 
+OF_FOLLOWERS = {"journal/bitcoin/*", "journal/outbox"}
+"""What writes down what becomes of transactions."""
+
 AWS_POLICIES = {
     "AWSLambdaBasicExecutionRole": "writes logs",
     "AWSLambdaVPCAccessExecutionRole": "joins the VPC of the node",
@@ -130,8 +133,8 @@ def test_a_domain_writes_its_own_partitions_and_only_those_of_access_who_may_do_
     keys = [key for one in conditions for key in one.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])]
     paying = operation.effect is Effect.SPEND or operation.domain == "ledger"
     beyond = {key for key in keys if key != f"{operation.domain}/*"}
-    special = {"state": OF_JOURNAL} | {domain: {"access/*"} for domain in WRITES_ACCESS}
-    assert beyond <= (OF_PAYMENTS if paying else special.get(operation.domain, set()))
+    special = {"state": OF_JOURNAL, "bitcoin": OF_FOLLOWERS} | {domain: {"access/*"} for domain in WRITES_ACCESS}
+    assert beyond <= special.get(operation.domain, set()) | (OF_PAYMENTS if paying else set())
 
 
 def test_conditions_narrow_what_they_stand_on(resources: Resources) -> None:

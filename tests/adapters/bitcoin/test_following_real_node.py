@@ -9,9 +9,11 @@ import pytest
 from infra.local.bitcoind import RegtestNode
 from isthmus import journal
 from isthmus.bitcoin.adapters.core import BitcoinCore
-from isthmus.bitcoin.following import aggregate, follow
+from isthmus.bitcoin.following import aggregate
+from isthmus.bitcoin.listing import follow
 from isthmus.bitcoin.wallets import make_wallet, node_wallet, wallet_call
 from isthmus.storage.adapters.sqlite import SqliteTable
+from tests.adapters.bitcoin.wallets_on import strange, stranger
 
 pytestmark = pytest.mark.node
 WALLET = node_wallet("main", "till")
@@ -106,6 +108,37 @@ def test_a_double_spend_that_wins_makes_the_first_one_conflicted(followed: Follo
     followed.look()
 
     assert followed.types(txid) == ["seen", "conflicted"]
+
+
+def test_what_was_received_and_is_undone_by_a_reorganisation_is_taken_back(followed: Followed) -> None:
+    script = followed.core.call("validateaddress", followed.address())["scriptPubKey"]
+    other = strange(followed.node, 5_000)
+    txid = stranger(followed.node, 1_000, script)
+    (first,) = followed.node.mine(1)
+    followed.look()
+    followed.node.rpc("invalidateblock", first)
+    followed.node.rpc("generateblock", f"raw({OTHER})", [other])
+    followed.look()
+
+    assert followed.types(txid) == ["confirmed", "reorged", "conflicted"]
+    followed.node.mine(101)
+    followed.look()
+    assert followed.types(txid) == ["confirmed", "reorged", "conflicted"]
+    assert txid not in {row.sk for row in followed.table.query(f"bitcoin/live/{WALLET}").rows}
+
+
+def test_what_was_received_and_is_replaced_is_dropped(followed: Followed) -> None:
+    script = followed.core.call("validateaddress", followed.address())["scriptPubKey"]
+    txid = stranger(followed.node, 1_000, script)
+    followed.node.rpc("syncwithvalidationinterfacequeue")
+    followed.look()
+    stranger(followed.node, 30_000)
+    followed.look()
+
+    assert followed.types(txid) == ["seen", "dropped"]
+    followed.node.mine(1)
+    followed.look()
+    assert followed.types(txid) == ["seen", "dropped", "conflicted"]
 
 
 def test_a_follower_that_was_away_for_a_whole_reorganisation_catches_up(followed: Followed) -> None:

@@ -12,7 +12,7 @@ from isthmus import journal
 from isthmus.bitcoin.following import SETTLED_AT, TRANSACTION, Sighting, events
 from isthmus.journal import Head
 
-SEEN = Sighting("a" * 64, 0, "", 0, 5_000, 0, ("address",), abandoned=False)
+SEEN = Sighting("a" * 64, 0, "", 0, abandoned=False, told={"net_sat": 5_000})
 
 
 def after(head: Head, *sightings: Sighting) -> tuple[Head, list[str]]:

@@ -32,6 +32,7 @@ PRESENT = frozenset(
         "bitcoin/warming-up",
         "bitcoin/node-busy",
         "bitcoin/scan-running",
+        "bitcoin/rescanning",
         "bitcoin/oversize",
         "bitcoin/undocumented",
     }

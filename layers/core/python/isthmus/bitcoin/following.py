@@ -1,23 +1,23 @@
-"""Following wallets: what becomes of every transaction that pays them or that they pay, through every reorganisation.
+"""Following transactions: what becomes of each, through every reorganisation, as events of the journal.
 
-Each transaction of a wallet is an aggregate, `bitcoin/transaction/<tenant>/<wallet>/<txid>`. What is tied to a block
-carries the block's hash; when the block leaves the chain an event takes it back before another says what is so now.
-Source: Bitcoin Core's `listsinceblock`: asked for the blocks after one that lies TRAIL deep, so that every
-reorganisation up to that depth is seen again and again until it is settled.
+Each transaction of a wallet is an aggregate, `bitcoin/transaction/<tenant>/<wallet>/<txid>`; each one that a watch is
+for has the watch's id in the place of the wallet. What is tied to a block carries the block's hash; when the block
+leaves the chain an event takes it back before another says what is so now.
+
+    bitcoin/following    <whose>    block: up to which all was told; version: how often that or who follows has changed
+
+A run takes its turn before it asks the node, and every event it writes is on the condition that no other run has begun
+since: of two at once the one writes whose view of the node is newer, and none takes back what the other has seen.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from isthmus import journal
-from isthmus.bitcoin.amounts import sat_from_btc
-from isthmus.bitcoin.views import undocumented, whole
-from isthmus.bitcoin.wallets import wallet_call
-from isthmus.failure import Conflict, Failure, Upstream
+from isthmus.failure import Conflict, Failure
 from isthmus.journal import START, Head, Lifecycle
-from isthmus.ports import BitcoinNode
-from isthmus.storage.table import Absent, Item, Table, version
+from isthmus.storage.table import Absent, Check, Item, Table, Write, version
 
 SETTLED_AT = 6
 """Confirmations after which a transaction counts as settled."""
@@ -26,7 +26,6 @@ TRAIL = 100
 """Blocks that are looked at again each time."""
 
 FOLLOWING = "bitcoin/following"
-BY = "bitcoin.follow_wallets"
 _NO_SUCH_BLOCK = -5
 
 TRANSACTION = Lifecycle(
@@ -54,120 +53,156 @@ TRANSACTION = Lifecycle(
     },
 )
 
+TIED = ("confirmed", "settled")
+"""The states in which a transaction is in a block."""
+
+Entry = Mapping[str, Any]
+"""One output that a transaction sends or receives, as the node's wallet lists it."""
+
 
 @dataclass(frozen=True)
 class Sighting:
-    """A transaction as the wallet knows it now; `net_sat` is what the wallet has more by it, or less."""
+    """A transaction as the node knows it now.
+
+    Args:
+        abandoned: it waits nowhere, and nobody will send it again.
+        told: what the events that say where it is say besides.
+    """
 
     txid: str
     confirmations: int
     block_hash: str
     height: int
-    net_sat: int
-    fee_sat: int
-    addresses: tuple[str, ...]
     abandoned: bool
+    told: Item
 
 
-def follow(table: Table, node: BitcoinNode, tenant: str, name: str, wallet: str, now_ms: int) -> int:
-    """Bring the aggregates of one wallet up to date; how many events that made.
+@dataclass
+class Turn:
+    """A run that may write events, until another one begins."""
+
+    table: Table
+    whose: str
+    block: str
+    version: int
+    now_ms: int
+    by: str
+    events: int = 0
+
+    @property
+    def lasts(self) -> Check:
+        """The condition that no other run has begun."""
+        return Check(FOLLOWING, self.whose, version(self.version))
+
+    def move(self, block: str) -> None:
+        """Everything up to a block was told.
+
+        Raises:
+            Conflict: another run has begun.
+        """
+        if block != self.block:
+            item = {"block": block, "version": self.version + 1}
+            self.table.put(FOLLOWING, self.whose, item, when=version(self.version))
+            self.block, self.version = block, self.version + 1
+
+    def is_over(self) -> bool:
+        """Whether another run has begun."""
+        mark = self.table.get(FOLLOWING, self.whose)
+        return mark is None or mark["version"] != self.version
+
+
+def begin(table: Table, whose: str, now_ms: int, by: str) -> Turn:
+    """Take the turn, from whoever may have it.
 
     Raises:
-        Unavailable: the node or the store does not answer; what is done stays, and the rest is done next time.
+        Conflict: another run begins at this moment.
     """
-    mark = table.get(FOLLOWING, wallet)
-    sightings, last = _since(node, wallet, mark["block"] if mark else "")
-    happened = sum(_observe(table, tenant, name, one, now_ms) for one in sightings)
-    number = mark["version"] if mark else 0
-    if mark is None or mark["block"] != last:
-        when = Absent() if mark is None else version(number)
-        table.put(FOLLOWING, wallet, {"block": last, "version": number + 1}, when=when)
-    return happened
+    mark = table.get(FOLLOWING, whose)
+    block, number = (mark["block"], mark["version"]) if mark else ("", 0)
+    when = version(number) if mark else Absent()
+    table.put(FOLLOWING, whose, {"block": block, "version": number + 1}, when=when)
+    return Turn(table, whose, block, number + 1, now_ms, by)
 
 
-def aggregate(tenant: str, wallet: str, txid: str) -> str:
-    """The name of a wallet's transaction in the journal."""
-    return f"bitcoin/transaction/{tenant}/{wallet}/{txid}"
+def each(runs: Iterable[Callable[[], int]]) -> int:
+    """What all runs have made, whatever becomes of one of them.
+
+    Raises:
+        Failure: the first that one of them ended with, after all the others.
+    """
+    made, failed = 0, None
+    for run in runs:
+        try:
+            made += run()
+        except Conflict:  # another one has begun meanwhile, and does it
+            continue
+        except Failure as failure:
+            failed = failed or failure
+    if failed is not None:
+        raise failed
+    return made
+
+
+def aggregate(tenant: str, whose: str, txid: str) -> str:
+    """The name of a transaction in the journal: of a wallet, or of a watch."""
+    return f"bitcoin/transaction/{tenant}/{whose}/{txid}"
 
 
 def events(head: Head, seen: Sighting) -> Iterator[tuple[str, Item]]:
     """What has happened to a transaction since its head was written, in order."""
-    tied = head.state in ("confirmed", "settled")
+    tied = head.state in TIED
     left = tied and (seen.confirmations < 1 or seen.block_hash != head.data["block_hash"])
     if left:
         yield "reorged", {"left_block_hash": head.data["block_hash"], "block_hash": "", "height": 0}
     state = "reorged" if left else head.state
     if seen.confirmations >= 1:
         if left or not tied:
-            yield "confirmed", _told(seen) | {"block_hash": seen.block_hash, "height": seen.height}
+            yield "confirmed", seen.told | {"block_hash": seen.block_hash, "height": seen.height}
             state = "confirmed"
         if state == "confirmed" and seen.confirmations >= SETTLED_AT:
             yield "settled", {"confirmations": seen.confirmations}
     elif seen.confirmations < 0:
         if state != "conflicted":
-            yield "conflicted", _told(seen)
+            yield "conflicted", seen.told
     elif seen.abandoned:
         if state not in ("dropped", START):
             yield "dropped", {}
     elif state != "waiting":
-        yield "seen", _told(seen)
+        yield "seen", seen.told
 
 
-def _observe(table: Table, tenant: str, wallet: str, seen: Sighting, now_ms: int) -> int:
-    head = journal.load(table, aggregate(tenant, wallet, seen.txid))
-    head = head or journal.fresh(aggregate(tenant, wallet, seen.txid))
-    happened = 0
-    for event, data in events(head, seen):
-        own = {"tenant": tenant, "wallet": wallet, "txid": seen.txid} if head.version == 0 else {}
-        try:
-            head = journal.apply(table, journal.draft(TRANSACTION, head, event, own | data, now_ms=now_ms, by=BY))
-        except Conflict:  # another run of the schedule is at it
-            return happened
-        happened += 1
-    return happened
+def observe(
+    turn: Turn,
+    name: str,
+    own: Item,
+    seen: Sighting,
+    also: Callable[[Head], Sequence[Write]] = lambda _: (),
+    guard: Sequence[Check] = (),
+) -> None:
+    """Write down what has happened to a transaction.
 
+    Args:
+        turn: of this run.
+        name: the aggregate.
+        own: what its first event says besides.
+        seen: where it is now.
+        also: what is written with the last event, given the head after it; alone if nothing has happened.
+        guard: conditions of every event; what they refuse is not written.
 
-def _since(node: BitcoinNode, wallet: str, block: str) -> tuple[list[Sighting], str]:
-    """The wallet's transactions after a block, and the block to ask after next time."""
+    Raises:
+        Conflict: another run has begun; its view of the node is newer.
+    """
+    head = journal.load(turn.table, name) or journal.fresh(name)
+    happened = list(events(head, seen))
     try:
-        reply = wallet_call(node, wallet, "listsinceblock", block, TRAIL, True, True)
-    except Failure as failure:
-        if not block or failure.upstream != Upstream("bitcoin", _NO_SUCH_BLOCK):
+        for place, (event, data) in enumerate(happened, 1):
+            first = own if head.version == 0 else {}
+            change = journal.draft(TRANSACTION, head, event, first | data, now_ms=turn.now_ms, by=turn.by)
+            last = also(change.head) if place == len(happened) else ()
+            head = journal.apply(turn.table, change, [turn.lasts, *guard, *last])
+            turn.events += 1
+        if not happened and (alone := also(head)):
+            turn.table.transact([turn.lasts, *guard, *alone])
+    except Conflict:
+        if not guard or turn.is_over():
             raise
-        reply = wallet_call(node, wallet, "listsinceblock", "", TRAIL, True, True)  # another chain than last time
-    if not isinstance(reply, dict) or not isinstance(reply.get("transactions"), list):
-        raise undocumented()
-    entries: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in [*reply["transactions"], *_only_removed(reply)]:
-        entries.setdefault(str(entry["txid"]), []).append(entry)
-    return [_sighting(txid, parts) for txid, parts in entries.items()], str(reply["lastblock"])
-
-
-def _only_removed(reply: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What was in a block that left the chain, and is in no list of what is there."""
-    there = {one["txid"] for one in reply["transactions"]}
-    return [one for one in reply.get("removed", []) if one["txid"] not in there]
-
-
-def _sighting(txid: str, parts: list[Mapping[str, Any]]) -> Sighting:
-    """A transaction from its entries: one for each output that the wallet sent or received."""
-    first = parts[0]
-    try:
-        fees = [sat_from_btc(one["fee"]) for one in parts if one.get("category") == "send"]
-        net = sum(sat_from_btc(one["amount"]) for one in parts) + (fees[0] if fees else 0)
-        return Sighting(
-            txid=txid,
-            confirmations=int(first["confirmations"]),
-            block_hash=str(first.get("blockhash", "")),
-            height=whole(first.get("blockheight", 0)),
-            net_sat=net,
-            fee_sat=-fees[0] if fees else 0,
-            addresses=tuple(sorted({str(one["address"]) for one in parts if "address" in one})),
-            abandoned=first.get("abandoned") is True,
-        )
-    except (LookupError, TypeError, ValueError):
-        raise undocumented() from None
-
-
-def _told(seen: Sighting) -> Item:
-    return {"net_sat": seen.net_sat, "fee_sat": seen.fee_sat, "addresses": list(seen.addresses)}

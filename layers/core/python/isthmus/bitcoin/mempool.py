@@ -1,7 +1,7 @@
 """What waits in the mempool: feerates weighted by size, and the feerate that a block still takes."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,9 @@ from isthmus.ports import BitcoinNode
 
 MAX_WHOLE = 20_000
 """Transactions: up to here every one is read, which takes the node and us about a second together."""
+
+MAX_ASKED = 500
+"""Transactions: more than these are looked for in a list of all that waits."""
 
 SAMPLE = 1_000
 """Transactions read one by one, chosen at random, from a mempool that is larger."""
@@ -154,6 +157,33 @@ def template_feerate(template: object) -> int | None:
     return shares["p10"] if full and shares else None
 
 
+def waiting(node: BitcoinNode, txids: Collection[str]) -> set[str]:
+    """Which of these transactions wait."""
+    if len(txids) > MAX_ASKED:
+        return set(txids).intersection(_txids(node))
+    return {txid for txid in txids if _waits(node, txid)}
+
+
+def is_whole(node: BitcoinNode) -> bool:
+    """Whether the mempool has what it had when the node was stopped, which it reads again after it began to answer."""
+    return read(MempoolTotals, node.call("getmempoolinfo")).loaded
+
+
+def _waits(node: BitcoinNode, txid: str) -> bool:
+    try:
+        node.call("getmempoolentry", txid)
+    except NotFound:
+        return False
+    return True
+
+
+def _txids(node: BitcoinNode) -> list[Any]:
+    txids = node.call("getrawmempool")
+    if not isinstance(txids, list):
+        raise undocumented()
+    return txids
+
+
 def _all(node: BitcoinNode) -> Iterable[_Entry]:
     try:
         return _ENTRIES.validate_python(node.call("getrawmempool", True), strict=True).values()
@@ -162,9 +192,7 @@ def _all(node: BitcoinNode) -> Iterable[_Entry]:
 
 
 def _sample(node: BitcoinNode) -> Iterable[_Entry]:
-    txids = node.call("getrawmempool")
-    if not isinstance(txids, list):
-        raise undocumented()
+    txids = _txids(node)
     chosen = random.Random().sample(txids, min(SAMPLE, len(txids)))  # noqa: S311 - statistics, not secrecy
     for txid in chosen:
         try:

@@ -3,8 +3,10 @@
 Source: Bitcoin Core's wallet RPC, descriptor wallets (doc/managing-wallets.md).
 """
 
-from collections.abc import Collection
-from typing import Any
+import random
+import time
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -14,15 +16,22 @@ from isthmus.bitcoin.views import read, undocumented
 from isthmus.failure import Conflict, Failure, Limited, NotFound, Upstream
 from isthmus.ports import BitcoinNode
 
+T = TypeVar("T")
+
 WALLET_NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 MAX_WALLETS = 100
 """Of one tenant: the node keeps each of them in memory."""
+
+WATCHES = "_watches"
+"""The wallet behind a tenant's watches, which is none of its wallets: no name of a wallet begins like this."""
 
 _PREFIX = "isthmus"
 _NOT_LOADED = -18
 _LOADED_ALREADY = -35
 _FAILED = -1
 _WALLET_TROUBLE = -4
+_TRIES = 40
+_LONGEST_PAUSE_S = 0.3
 _EXISTS = frozenset({_WALLET_TROUBLE, -36})
 
 
@@ -52,6 +61,27 @@ def wallet_call(node: BitcoinNode, wallet: str, method: str, *params: Any) -> An
     return node.call(method, *params, wallet=wallet)
 
 
+def patiently(call: Callable[[], T], is_short: Callable[[], bool] = lambda: True) -> T:
+    """What a call gives once the wallet is not busy with another one: it makes or imports one thing at a time.
+
+    Args:
+        call: what is wanted.
+        is_short: whether what the wallet is busy with is worth waiting for.
+
+    Raises:
+        Unavailable: it stays busy.
+        Failure: whatever the call refuses.
+    """
+    for _ in range(_TRIES):
+        try:
+            return call()
+        except Failure as failure:
+            if failure.upstream != Upstream("bitcoin", _WALLET_TROUBLE) or not is_short():
+                raise
+        time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - spreads the waiting, guards nothing
+    return call()
+
+
 def make_wallet(node: BitcoinNode, tenant: str, name: str, *, watch_only: bool, on_device: bool = False) -> None:
     """A new descriptor wallet, loaded again whenever the node starts; nothing when there is just that wallet already.
 
@@ -70,7 +100,8 @@ def make_wallet(node: BitcoinNode, tenant: str, name: str, *, watch_only: bool, 
     wallet, known = node_wallet(tenant, name), _known(node)
     try:
         if wallet not in known:
-            _check_number(known, tenant)
+            if name != WATCHES:
+                _check_number(known, tenant)
             if on_device:
                 only_device(node)
             if _created(node, wallet, watch_only=watch_only, on_device=on_device):
@@ -113,6 +144,20 @@ def no_wallet() -> NotFound:
 
 def all_wallets(node: BitcoinNode) -> list[tuple[str, str, str]]:
     """Every wallet of every tenant: tenant, name, and what the node calls it."""
+    return [one for one in _ours(node) if one[1] != WATCHES]
+
+
+def watching_wallets(node: BitcoinNode) -> list[tuple[str, str]]:
+    """The wallets behind the watches of all tenants: tenant, and what the node calls it."""
+    return [(tenant, wallet) for tenant, name, wallet in _ours(node) if name == WATCHES]
+
+
+def wallets_of(node: BitcoinNode, tenant: str) -> list[str]:
+    """What the node calls the wallets of a tenant, the one behind its watches among them."""
+    return [wallet for whose, _, wallet in _ours(node) if whose == tenant]
+
+
+def _ours(node: BitcoinNode) -> list[tuple[str, str, str]]:
     parts = ((one.split("."), one) for one in sorted(_known(node)))
     return [
         (split[1], split[2], one) for split, one in parts if len(split) == len(("", "", "")) and split[0] == _PREFIX
@@ -139,7 +184,8 @@ def _created(node: BitcoinNode, wallet: str, *, watch_only: bool, on_device: boo
 
 
 def _check_number(known: Collection[str], tenant: str) -> None:
-    if sum(one.startswith(node_wallet(tenant, "")) for one in known) >= MAX_WALLETS:
+    others = {one for one in known if one.startswith(node_wallet(tenant, ""))} - {node_wallet(tenant, WATCHES)}
+    if len(others) >= MAX_WALLETS:
         raise Limited(
             f"There are {MAX_WALLETS} wallets, and no more are made.",
             next_step="Use a wallet that is there; addresses and labels keep payments apart as well.",
