@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 
 from isthmus.content_digest import digest
-from isthmus.failure import Invalid, Malformed
+from isthmus.failure import FieldError, Invalid, Malformed
 from isthmus.fields import FromHeader, Request
 from isthmus.request import Channel, channel_of, origin, parse
 
@@ -44,8 +44,18 @@ def test_a_header_that_is_not_there_leaves_the_default() -> None:
 @pytest.mark.parametrize("field", ["proof", "sent_to"])
 def test_what_belongs_into_a_header_is_refused_elsewhere(field: str) -> None:
     for asked in (post(f'{{"{field}": "x"}}'), event("GET", queryStringParameters={field: "x"})):
-        with pytest.raises(Malformed, match="header"):
+        with pytest.raises(Malformed, match="header") as refused:
             read(asked)
+        assert refused.value.errors[0].pointer == f"/{field}"
+
+
+def test_a_field_that_is_missing_says_in_which_header_it_belongs() -> None:
+    class Keyed(Request):
+        key: Annotated[str, FromHeader("x-key")]
+
+    with pytest.raises(Invalid) as refused:
+        parse(Keyed, "/v1/x", Channel.HTTP, post("{}"))
+    assert refused.value.errors == (FieldError("/key", "Field required (header x-key)"),)
 
 
 def test_the_header_s_own_name_is_no_field() -> None:

@@ -141,8 +141,12 @@ def _beside(
     Raises:
         Malformed: a field stands where only its header or the path may say it.
     """
-    if fields.keys() & in_headers.keys():
-        raise Malformed("A field of the request belongs into a header.", next_step="Send it as a header only.")
+    if misplaced := sorted(fields.keys() & in_headers.keys()):
+        raise Malformed(
+            "A field of the request belongs into a header.",
+            next_step="Send it as a header only.",
+            errors=tuple(FieldError(f"/{name}", "belongs into a header") for name in misplaced),
+        )
     if fields.keys() & in_path.keys():
         raise Malformed("A field of the request stands in its path already.", next_step="Leave it out elsewhere.")
     return {**fields, **{name: value for name, value in in_headers.items() if value is not None}, **in_path}
@@ -285,11 +289,15 @@ def _validated(model: type[R], fields: Mapping[str, Any], *, strings: bool) -> R
         return model.model_validate_strings(fields) if strings else model.model_validate(fields, strict=True)
     except ValidationError as error:
         refused = error.errors(include_url=False, include_context=False, include_input=False)
-        shown = tuple(
-            FieldError("/" + "/".join(_escaped(part) for part in one["loc"]), one["msg"])
-            for one in refused[:MAX_FIELD_ERRORS]
-        )
+        shown = tuple(_refused(model, one["loc"], one["msg"]) for one in refused[:MAX_FIELD_ERRORS])
         raise _invalid(len(refused), shown) from error
+
+
+def _refused(model: type[Request], place: tuple[int | str, ...], reason: str) -> FieldError:
+    """One refused field; of one that HTTPS requests have in a header, the header too."""
+    header = _header_names(model).get(str(place[0])) if place else None
+    where = f" (header {header})" if header and header != ORIGIN else ""
+    return FieldError("/" + "/".join(_escaped(part) for part in place), reason + where)
 
 
 def _invalid(refused: int, shown: tuple[FieldError, ...]) -> Invalid:
