@@ -2,9 +2,10 @@
 
 from pydantic import Field
 
-from isthmus.bitcoin.building import check, fund
+from isthmus.bitcoin.building import check
 from isthmus.bitcoin.cosigners import for_signers
 from isthmus.bitcoin.deadline import within
+from isthmus.bitcoin.funding import arriving_sat, funded_to_sign
 from isthmus.bitcoin.payments import CONNECTOR
 from isthmus.bitcoin.wanted import WantedPayment
 from isthmus.failure import Funds, NotFound, Precondition, Refused, Unavailable
@@ -22,7 +23,7 @@ class UnsignedTransaction(Response):
     """The payment with inputs and change, without signatures."""
 
     psbt: str = Field(description="PSBT (BIP 174), base64")
-    amount_sat: Sat = Field(description="to all recipients")
+    amount_sat: Sat = Field(description="to all recipients, the fee not counted")
     fee_sat: Sat
     change_index: int | None = Field(description="the output that comes back to the wallet")
 
@@ -42,16 +43,16 @@ def build_transaction(
     another payment may spend them.
 
     Raises:
-        Invalid: an address is not one of the node's network, an amount is dust, something is named twice.
+        Invalid: an address is not one of the node's network, an amount is dust, something is named twice or cannot be
+            spent.
         Funds: the wallet cannot pay this.
-        Precondition: a named coin belongs to a payment that is not settled.
+        Precondition: a named coin belongs to a payment that is not settled; the wallet has no key for change.
         Refused: the fee would be above the cap.
     """
     node, draft = within(node), request.draft(caller.tenant)
     check(node, draft)
-    funded = fund(node, draft, leased(table, CONNECTOR))
-    amount_sat = sum(one.amount_sat for one in request.recipients)
+    funded = funded_to_sign(node, draft, leased(table, CONNECTOR))
     psbt = for_signers(node, draft.wallet, funded.psbt)
     return UnsignedTransaction(
-        psbt=psbt, amount_sat=amount_sat, fee_sat=funded.fee_sat, change_index=funded.change_index
+        psbt=psbt, amount_sat=arriving_sat(draft, funded), fee_sat=funded.fee_sat, change_index=funded.change_index
     )

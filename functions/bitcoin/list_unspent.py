@@ -38,7 +38,9 @@ class Coin(Response):
     address: Address | None = None
     script_pubkey: Script = Field(validation_alias="scriptPubKey")
     label: Annotated[str | None, BeforeValidator(label_shown)] = Field(None, description="null when it has none")
-    safe: bool = Field(description="false while it waits and others could replace it; payments leave it alone")
+    safe: bool = Field(
+        description="false while it waits and others could replace it; only payments that name it spend it"
+    )
     leased: bool = Field(description="whether an unsettled payment holds it")
 
 

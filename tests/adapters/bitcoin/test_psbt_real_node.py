@@ -85,7 +85,10 @@ def test_what_a_watching_wallet_builds_the_till_signs_and_anyone_sends(here: Sma
         "signer",
         unsigned["fee_sat"],
     )
-    assert sign(here, unsigned["psbt"], wallet="watch")[1]["type"] == "/problems/precondition/bitcoin/nothing-to-sign"
+    assert (
+        sign(here, unsigned["psbt"], "watch", wallet="watch")[1]["type"]
+        == "/problems/precondition/bitcoin/nothing-to-sign"
+    )
 
     status, signed = sign(here, unsigned["psbt"])
     assert (status, signed["complete"], signed["txid"]) == (200, True, shown["txid"])

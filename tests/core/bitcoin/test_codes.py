@@ -3,7 +3,7 @@
 import pytest
 
 from isthmus.bitcoin import codes
-from isthmus.bitcoin.methods import REPEATABLE
+from isthmus.bitcoin.methods import REPEATABLE, WALLET
 from isthmus.failure import (
     Conflict,
     Defect,
@@ -111,6 +111,20 @@ def test_the_table_has_every_status_of_the_protocol() -> None:
 @pytest.mark.parametrize(("method", "code"), LOOK_UPS)
 def test_looking_for_what_is_not_there_is_not_found_rather_than_invalid(method: str, code: int) -> None:
     assert type(codes.of_rpc(method, code)) is NotFound
+
+
+@pytest.mark.parametrize("method", sorted(WALLET))
+def test_a_node_without_wallets_is_no_defect_of_ours(method: str) -> None:
+    failure = codes.of_rpc(method, -32601)
+    assert (type(failure), failure.code) == (Precondition, "bitcoin/wallets-disabled")
+
+
+@pytest.mark.parametrize(
+    ("method", "field"),
+    [("decodepsbt", "/psbt"), ("walletprocesspsbt", "/psbt"), ("decoderawtransaction", "/transaction")],
+)
+def test_what_the_node_cannot_read_is_named(method: str, field: str) -> None:
+    assert [one.pointer for one in codes.of_rpc(method, -22).errors] == [field]
 
 
 def test_credentials_that_the_node_refuses_are_critical_because_nothing_will_work() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from isthmus.bitcoin.deadline import ROUTE_S, _Within, within
+from isthmus.bitcoin.deadline import RELEASE_S, ROUTE_S, _Within, within
 from isthmus.bitcoin.outputs import CONTROL_DEADLINE_S, SCAN_DEADLINE_S
 
 API_GATEWAY_S = 29
@@ -46,6 +46,14 @@ def test_a_call_may_ask_for_less() -> None:
     assert node.allowed == [3]
 
 
+def test_coins_are_given_back_even_after_the_deadline() -> None:
+    node = SlowNode()
+    hurried = _Within(node, 10, lambda: node.now)
+    hurried.call("walletcreatefundedpsbt")
+    hurried.call("lockunspent", True, [])
+    assert node.allowed == [10, RELEASE_S]
+
+
 def test_everything_else_is_the_node_s() -> None:
     hurried = within(SlowNode())
     assert hurried.batch("getblockhash", [(1,)]) == ["getblockhash", (1,)]
@@ -53,5 +61,5 @@ def test_everything_else_is_the_node_s() -> None:
 
 
 def test_every_route_ends_before_api_gateway_does() -> None:
-    assert ROUTE_S < API_GATEWAY_S
+    assert ROUTE_S + RELEASE_S < API_GATEWAY_S
     assert SCAN_DEADLINE_S + 2 * CONTROL_DEADLINE_S < API_GATEWAY_S

@@ -15,6 +15,8 @@ WANTED: dict[str, Any] = {
     "max_fee_sat": 1_000,
 }
 
+MOST_SAT = 2_100_000_000_000_000
+
 
 @pytest.fixture
 def here() -> Iterator[SmallWorld]:
@@ -72,6 +74,13 @@ def test_without_a_key_nothing_is_sent(here: SmallWorld) -> None:
             "/recipients/0/address",
         ),
         ({"recipients": [{"address": ADDRESS, "amount_sat": 500}] * 2}, "/recipients/1/address"),
+        (
+            {"recipients": [{"address": one, "amount_sat": 500} for one in (ADDRESS, ADDRESS.upper())]},
+            "/recipients/1/address",
+        ),
+        ({"recipients": [{"address": ADDRESS, "amount_sat": MOST_SAT}] * 100}, "/recipients"),
+        ({"max_fee_sat": MOST_SAT}, "/max_fee_sat"),
+        ({"feerate_sat_per_kvb": 10_000_001}, "/feerate_sat_per_kvb"),
         ({"subtract_fee": [1]}, "/subtract_fee"),
         ({"subtract_fee": [0, 0]}, "/subtract_fee"),
         ({"coins": ["0" * 64 + ":0"] * 2}, "/coins"),
@@ -110,6 +119,17 @@ def test_a_locked_wallet_is_a_precondition_and_the_same_key_pays_later(here: Sma
     here.node.wallet_locked = False
 
     assert pay(here)[0] == 201
+
+
+def test_the_key_of_what_may_be_paid_later_is_kept_for_it(here: SmallWorld) -> None:
+    here.node.wallet_locked = True
+    pay(here)
+    assert pay(here, max_fee_sat=999)[1]["type"] == "/problems/conflict/ledger/key-reused"
+    here.node.wallet_locked = False
+
+    assert pay(here, max_fee_sat=999)[1]["type"] == "/problems/conflict/ledger/key-reused"
+    assert pay(here)[0] == 201
+    assert len(here.node.effects) == 1
 
 
 def test_what_the_node_refuses_is_refused_for_ever(here: SmallWorld) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.bitcoin.amounts import MSAT, sat_from_btc
-from isthmus.bitcoin.building import against_policy, check_number, is_spent, leased_coins, spenders, verdict
+from isthmus.bitcoin.building import check_number, is_spent, leased_coins, spenders, synced_chain, verdict
 from isthmus.bitcoin.cosigners import joined
+from isthmus.bitcoin.objections import objected
 from isthmus.bitcoin.views import outputs, undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Prepared
@@ -45,7 +46,7 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
 
     Raises:
         Invalid: it is no transaction that could be sent, or lacks signatures.
-        Precondition: a payment that is not settled holds one of its coins.
+        Precondition: a payment that is not settled holds one of its coins; the node is still downloading the chain.
         Refused: the node would not take it, it would replace another, or it spends more than was said.
     """
     raw, pointer = _serialized(node, request)
@@ -53,7 +54,10 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
     outputs(reply.get("vout") if isinstance(reply, dict) else None, pointer)
     txid, vsize, coins = _read(reply, pointer)
     known = _known(node, request.wallet, txid)
-    fee_sat = 0 if known else _tried(node, raw, coins, leased)
+    tried = None if known else _tried(node, raw, coins, leased)
+    if tried is None and not known:
+        raise objected(node, reply, pointer)
+    fee_sat = tried or 0
     spent_sat = fee_sat + others_sat(node, request.wallet, reply["vout"])
     if not known and spent_sat > request.max_spent_sat:
         raise above_limit(spent_sat, request.max_spent_sat)
@@ -79,7 +83,7 @@ def others_sat(node: BitcoinNode, wallet: str, made: Sequence[Mapping[str, Any]]
         return sum(
             sat_from_btc(one["value"])
             for index, one in enumerate(made)
-            if index >= MAX_OWN or not _is_own(node, wallet, one["scriptPubKey"].get("address"))
+            if index >= MAX_OWN or not is_own(node, wallet, one["scriptPubKey"].get("address"))
         )
     except (LookupError, ValueError):
         raise undocumented() from None
@@ -161,8 +165,8 @@ def _known(node: BitcoinNode, wallet: str, txid: str) -> bool:
     return isinstance(known, dict) and known.get("confirmations", 0) > 0
 
 
-def _tried(node: BitcoinNode, raw: str, coins: Sequence[str], leased: Collection[str]) -> int:
-    """The fee, of a transaction that the node would take."""
+def _tried(node: BitcoinNode, raw: str, coins: Sequence[str], leased: Collection[str]) -> int | None:
+    """The fee, of a transaction that the node would take; None when it would not, though all coins are there."""
     if taken := set(coins) & set(leased):
         raise leased_coins(len(taken))
     if spenders(node, coins):
@@ -174,15 +178,17 @@ def _tried(node: BitcoinNode, raw: str, coins: Sequence[str], leased: Collection
         except (LookupError, TypeError, ValueError):
             raise undocumented() from None
     if any(is_spent(node, coin) for coin in coins):
+        synced_chain(node)
         raise Refused(
             "A coin that the transaction spends is spent already, or the node has never seen it; nothing was sent.",
             next_step="Look the transaction and its coins up; send first what it spends from, if need be.",
             code="bitcoin/inputs-spent",
         )
-    raise against_policy()
+    return None
 
 
-def _is_own(node: BitcoinNode, wallet: str, address: object) -> bool:
+def is_own(node: BitcoinNode, wallet: str, address: object) -> bool:
+    """Whether the wallet has the address; no wallet and no address have nothing."""
     if not wallet or not isinstance(address, str):
         return False
     try:

@@ -88,17 +88,7 @@ def check(node: BitcoinNode, draft: Draft) -> None:
         Invalid: an address is not one of the node's network, an amount is dust, something is named twice; all at once.
         Precondition: the node is still downloading the chain.
     """
-    chain = node.call("getblockchaininfo")
-    if not isinstance(chain, dict) or not isinstance(chain.get("chain"), str):
-        raise undocumented()
-    if chain.get("initialblockdownload") is True and chain["chain"] != "regtest":
-        raise Precondition(
-            "The node is still downloading the chain, so it does not know what its wallets hold.",
-            next_step="Repeat when get_chain_info says that the initial download is over.",
-            code="bitcoin/syncing",
-            retry_after_ms=60_000,
-        )
-    errors = [*_wrong_recipients(draft, chain["chain"]), *_wrong_choices(draft)]
+    errors = [*_wrong_recipients(draft, synced_chain(node)), *_wrong_choices(draft)]
     if errors:
         raise Invalid(
             f"{len(errors)} field(s) of the payment were refused.",
@@ -108,8 +98,27 @@ def check(node: BitcoinNode, draft: Draft) -> None:
         )
 
 
+def synced_chain(node: BitcoinNode) -> str:
+    """The node's network, when it has its chain.
+
+    Raises:
+        Precondition: the node is still downloading it; regtest has nothing to download, whatever its node says.
+    """
+    chain = node.call("getblockchaininfo")
+    if not isinstance(chain, dict) or not isinstance(chain.get("chain"), str):
+        raise undocumented()
+    if chain.get("initialblockdownload") is True and chain["chain"] != "regtest":
+        raise Precondition(
+            "The node is still downloading the chain, so it does not know which coins there are.",
+            next_step="Repeat when get_chain_info says that the initial download is over.",
+            code="bitcoin/syncing",
+            retry_after_ms=60_000,
+        )
+    return str(chain["chain"])
+
+
 def _wrong_recipients(draft: Draft, chain: str) -> Iterator[FieldError]:
-    seen: set[str] = set()
+    seen: set[bytes] = set()
     for index, one in enumerate(draft.recipients):
         decoded = addresses.decode(one.address)
         at = f"/recipients/{index}"
@@ -118,9 +127,9 @@ def _wrong_recipients(draft: Draft, chain: str) -> Iterator[FieldError]:
             continue
         if chain not in decoded.networks:
             yield FieldError(f"{at}/address", f"is an address of another network than {chain}")
-        if one.address in seen:
+        if decoded.script_pubkey in seen:
             yield FieldError(f"{at}/address", "is named twice; add the amounts up")
-        seen.add(one.address)
+        seen.add(decoded.script_pubkey)
         dust = dust_sat(decoded.script_type)
         if one.amount_sat < dust:
             yield FieldError(f"{at}/amount_sat", f"is dust: the network relays {dust} sat or more to such an address")
@@ -182,7 +191,7 @@ def sign(node: BitcoinNode, wallet: str, psbt: str) -> Signed:
     if raw is None:
         raise Precondition(
             "The wallet has not all the keys that the transaction needs.",
-            next_step="Have the other signers sign the PSBT, then finalize and broadcast it.",
+            next_step="Make a PSBT with build_transaction, have all sign it, and send it with broadcast_transaction.",
             code="bitcoin/not-all-keys",
         )
     return decoded(node, raw)

@@ -85,6 +85,7 @@ def failure(meaning: Meaning, upstream: int | str | None = None, *, undecided: b
         meaning.detail,
         next_step="Look the effect up before you repeat." if undecided else meaning.next_step,
         code=f"bitcoin/{meaning.code}",
+        errors=() if meaning.field is None else (meaning.field,),
         upstream=None if upstream is None else Upstream("bitcoin", upstream),
         retry_after_ms=meaning.retry_after_ms,
         severity=None if undecided else meaning.severity,

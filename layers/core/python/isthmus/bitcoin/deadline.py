@@ -9,6 +9,9 @@ from isthmus.ports import BitcoinNode
 ROUTE_S = 25.0
 """API Gateway waits 29 seconds; the rest is for everything but the node."""
 
+RELEASE_S = 2.0
+"""What giving coins back may take beyond that: those that stay locked on the node are lost to its wallet."""
+
 
 def within(node: BitcoinNode, seconds: float = ROUTE_S) -> BitcoinNode:
     """The same node, but all calls together end within so many seconds from now; later ones raise Unavailable."""
@@ -22,7 +25,7 @@ class _Within:
         self._deadline = monotonic() + seconds
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
-        left = max(0.0, self._deadline - self._monotonic())
+        left = max(RELEASE_S if method == "lockunspent" else 0.0, self._deadline - self._monotonic())
         named = {"wallet": wallet} if wallet else {}
         return self._node.call(method, *params, deadline_s=min(deadline_s, left), **named)
 

@@ -6,10 +6,12 @@ Sources: Bitcoin Core's src/rpc/protocol.h and src/httpserver.cpp. `isthmus.bitc
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from isthmus.bitcoin.methods import WALLET
 from isthmus.failure import (
     Conflict,
     Defect,
     Failure,
+    FieldError,
     Funds,
     Invalid,
     Limited,
@@ -32,6 +34,8 @@ class Meaning:
     next_step: str
     retry_after_ms: int | None = None
     severity: Severity | None = None
+    field: FieldError | None = None
+    """Which field of every request that leads to the call, when the code says that."""
 
 
 _OUR_REQUEST = "Report this with the instance id: the request that Isthmus sent to the node was wrong."
@@ -189,6 +193,13 @@ _NO_PSBT = Meaning(
     "no-psbt",
     "The node cannot read this as a partially signed transaction.",
     "Send a whole PSBT of version 0 (BIP 174) in base64.",
+    field=FieldError("/psbt", "is no PSBT of version 0"),
+)
+_NO_WALLETS = Meaning(
+    Precondition,
+    "wallets-disabled",
+    "The node runs without wallets.",
+    "Start it without -disablewallet, or use a node that has wallets; what only reads the chain works all the same.",
 )
 _NO_SIGNER_COMMAND = Meaning(
     Precondition,
@@ -205,6 +216,7 @@ _NOT_BUMPABLE = Meaning(
 
 BY_METHOD = MappingProxyType(
     {
+        **{(method, -32601): _NO_WALLETS for method in WALLET},
         ("getblock", -5): _NO_BLOCK,
         ("getblockheader", -5): _NO_BLOCK,
         ("getblockfilter", -5): _NO_BLOCK,
@@ -251,6 +263,7 @@ BY_METHOD = MappingProxyType(
             "no-raw-transaction",
             "The node cannot read this as a transaction.",
             "Send a whole serialized transaction in hexadecimal digits.",
+            field=FieldError("/transaction", "is no serialized transaction"),
         ),
         **dict.fromkeys(
             tuple(

@@ -84,3 +84,28 @@ wallet is there already."""
 
 REPEATABLE = READS - {"scantxoutset", "enumeratesigners"}
 """Reads that may be asked again at once; a scan and a device outlive their connection and exclude the next one."""
+
+WALLET = frozenset(
+    {
+        "createwallet",
+        "getaddressinfo",
+        "getbalances",
+        "getnewaddress",
+        "getrawchangeaddress",
+        "gettransaction",
+        "getwalletinfo",
+        "importdescriptors",
+        "listdescriptors",
+        "listlockunspent",
+        "listsinceblock",
+        "listunspent",
+        "listwalletdir",
+        "listwallets",
+        "loadwallet",
+        "lockunspent",
+        "psbtbumpfee",
+        "walletcreatefundedpsbt",
+        "walletprocesspsbt",
+    }
+)
+"""What a node that runs without wallets does not know."""

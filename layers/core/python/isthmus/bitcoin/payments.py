@@ -9,27 +9,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus import journal
-from isthmus.bitcoin import broadcasting, cpfp, replacing
+from isthmus.bitcoin import broadcasting, cpfp, funding, replacing
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.broadcasting import RawTransaction, would_replace
 from isthmus.bitcoin.building import (
+    MAX_COINS,
     Draft,
     Signed,
     against_policy,
     check,
     check_number,
-    fund,
     is_spent,
     sign,
     spenders,
     verdict,
 )
 from isthmus.bitcoin.cpfp import Child
+from isthmus.bitcoin.objections import below_floor
 from isthmus.bitcoin.replacing import Bump
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unknown
-from isthmus.failure import Conflict, Failure, NotFound, Unavailable
+from isthmus.failure import Conflict, Failure, FieldError, Invalid, NotFound, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
 from isthmus.journal import Head
 from isthmus.ledger.records import aggregate, leased
@@ -83,15 +84,18 @@ class BitcoinPayments:
 
     def _payment(self, request: Draft) -> Prepared:
         check(self.node, request)
-        funded = fund(self.node, request, self.leased())
+        held = self.leased()
+        funded = funding.funded(self.node, request, held)
         signed = sign(self.node, request.wallet, funded.psbt)
-        self._try(signed, chosen=not request.coins)
-        amount_sat = sum(one.amount_sat for one in request.recipients)
-        fee_on_top = funded.fee_sat if not request.subtract_fee else 0
+        if len(signed.coins) > MAX_COINS and not request.coins:
+            funded = funding.with_few_coins(self.node, request, held, funded.fee_sat)
+            signed = sign(self.node, request.wallet, funded.psbt)
+        self._try(signed, funded.fee_sat, chosen=not request.coins)
+        amount_sat = funding.arriving_sat(request, funded)
         return Prepared(
             identity=signed.txid,
             payload=signed.raw,
-            max_msat=(amount_sat + fee_on_top) * MSAT,
+            max_msat=(amount_sat + funded.fee_sat) * MSAT,
             leases=signed.coins,
             detail={
                 "txid": signed.txid,
@@ -192,12 +196,12 @@ class BitcoinPayments:
                 return True
         return False
 
-    def _try(self, signed: Signed, *, chosen: bool) -> None:
+    def _try(self, signed: Signed, fee_sat: int, *, chosen: bool) -> None:
         """Ask the node whether it would take it.
 
         Raises:
             Conflict: a coin that the wallet chose was spent meanwhile.
-            Invalid: too many inputs to be leased at once.
+            Invalid: too many inputs to be leased at once, or the feerate is below what the node takes now.
             Refused: the node would not; its reason is text and stays with it.
         """
         check_number(signed.coins)
@@ -210,7 +214,19 @@ class BitcoinPayments:
                 next_step="Send the same request with the same Idempotency-Key again.",
                 code="bitcoin/coins-taken",
             )
-        raise would_replace() if taken else against_policy()
+        if taken:
+            raise would_replace()
+        floor = below_floor(self.node, fee_sat, signed.vsize)
+        raise against_policy() if floor is None else _feerate_too_low(floor)
+
+
+def _feerate_too_low(floor: int) -> Invalid:
+    return Invalid(
+        "The node does not take a transaction with such a low fee now; nothing was sent.",
+        next_step="Raise the feerate; estimate_fee recommends one.",
+        code="bitcoin/feerate-too-low",
+        errors=(FieldError("/feerate_sat_per_kvb", f"is below the {floor} sat/kvB that the node asks for"),),
+    )
 
 
 _TAKEN = Refused(

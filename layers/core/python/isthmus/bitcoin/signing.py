@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from isthmus.bitcoin.amounts import MSAT
 from isthmus.bitcoin.broadcasting import above_limit, distinct_coins, others_sat, would_replace
-from isthmus.bitcoin.building import leased_coins, spenders
+from isthmus.bitcoin.building import leased_coins, spenders, synced_chain
 from isthmus.bitcoin.payments import CONNECTOR as PAYMENTS
 from isthmus.bitcoin.psbts import State, decode, signed, updated
 from isthmus.effects import Outcome, Prepared, Succeeded
@@ -60,9 +60,11 @@ class Signatures:
 
         Raises:
             Invalid: it is no PSBT, or asks for a signature that leaves others free to change what is paid.
-            Precondition: the wallet has none of the keys, or is locked, or a payment holds a coin.
+            Precondition: the wallet has none of the keys, or is locked, or a payment holds a coin; the node has not its
+                chain yet.
             Refused: more would leave than was said, or a transaction that waits spends the same coins.
         """
+        synced_chain(self.node)
         known = updated(self.node, request.wallet, request.psbt)
         state = decode(self.node, known)
         coins = self._checked(state)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from isthmus.bitcoin.codes import TIMEOUT
 from isthmus.bitcoin.devices import only_device, silent
 from isthmus.bitcoin.views import read, undocumented
-from isthmus.failure import Conflict, Failure, Limited, NotFound, Upstream
+from isthmus.failure import Conflict, Failure, FieldError, Limited, NotFound, Upstream
 from isthmus.ports import BitcoinNode
 
 T = TypeVar("T")
@@ -139,7 +139,12 @@ def has_device(node: BitcoinNode, wallet: str) -> bool:
 
 def no_wallet() -> NotFound:
     """There is none, or it is another tenant's: nobody can tell which."""
-    return NotFound("There is no such wallet.", next_step="Create it, or check its name.", code="bitcoin/no-wallet")
+    return NotFound(
+        "There is no such wallet.",
+        next_step="Create it, or check its name.",
+        code="bitcoin/no-wallet",
+        errors=(FieldError("/wallet", "names none of the caller's tenant"),),
+    )
 
 
 def all_wallets(node: BitcoinNode) -> list[tuple[str, str, str]]:

@@ -3,10 +3,12 @@
 import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
+from isthmus.bitcoin.amounts import MAX_BTC, SAT_PER_BTC
 from isthmus.bitcoin.broadcasting import MAX_RAW
 from isthmus.bitcoin.building import MAX_RECIPIENTS, Draft, Recipient
+from isthmus.bitcoin.objections import MAX_FEERATE_SAT_PER_KVB
 from isthmus.bitcoin.psbts import MAX_PSBT
 from isthmus.bitcoin.wallets import WALLET_NAME, node_wallet
 from isthmus.fields import FeerateSatPerKvb, Request, Sat
@@ -23,7 +25,8 @@ Psbt = Annotated[
 ]
 _LABEL = r"^([0-9A-Za-z][0-9A-Za-z .,_:/#@+-]{0,79})?$"
 Label = Annotated[str, Field(max_length=80, pattern=_LABEL, description="letters, digits and plain signs")]
-ChosenFeerate = Annotated[FeerateSatPerKvb, Field(ge=1, le=100_000_000)]
+ChosenFeerate = Annotated[FeerateSatPerKvb, Field(ge=1, le=MAX_FEERATE_SAT_PER_KVB)]
+MAX_SAT = MAX_BTC * SAT_PER_BTC
 
 
 class PayTo(Request):
@@ -48,6 +51,20 @@ class WantedPayment(Request):
     )
     coins: list[Outpoint] = Field(default=[], max_length=60, description="spend these coins and no others")
     replaceable: bool = Field(default=True, description="whether it signals replacement by fee (BIP 125)")
+
+    @field_validator("recipients")
+    @classmethod
+    def _no_more_than_there_is(cls, recipients: list[PayTo]) -> list[PayTo]:
+        if sum(one.amount_sat for one in recipients) > MAX_SAT:
+            raise ValueError("the amounts together are more than 21 million bitcoin")
+        return recipients
+
+    @field_validator("max_fee_sat")
+    @classmethod
+    def _no_more_than_is_left(cls, max_fee_sat: int, info: ValidationInfo) -> int:
+        if max_fee_sat + sum(one.amount_sat for one in info.data.get("recipients", [])) > MAX_SAT:
+            raise ValueError("with the amounts it is more than 21 million bitcoin")
+        return max_fee_sat
 
     def draft(self, tenant: str) -> Draft:
         """The payment from a wallet of the tenant."""

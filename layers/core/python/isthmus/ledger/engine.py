@@ -75,12 +75,13 @@ class Ledger:
             Unknown: whether it was recorded is not known; if so, it will be sent.
             Failure: whatever `prepare` refuses; nothing is sent, unless the key is used again and it is possible then.
         """
-        head = journal.load(self.table, aggregate(intent.payment_id)) or journal.fresh(aggregate(intent.payment_id))
-        if head.state in NOT_RECORDED:
+        known = journal.load(self.table, aggregate(intent.payment_id))
+        head = known or journal.fresh(aggregate(intent.payment_id))
+        if head.state in NOT_RECORDED and (known is None or _is_of(head, intent)):
             head, prepared = self._begin(head, intent, request, limits)
             if prepared is not None:
                 return self._record(head, self.connectors[intent.connector].send(prepared), first=True)
-        if head.data["request_hash"] != intent.request_hash:
+        if not _is_of(head, intent):
             raise key_reused()
         return head
 
@@ -289,6 +290,11 @@ class Ledger:
         if found is None:
             raise no_payment()
         return found
+
+
+def _is_of(head: Head, intent: Intent) -> bool:
+    """Whether the payment was asked for by the same request."""
+    return bool(head.data["request_hash"] == intent.request_hash)
 
 
 def _busy() -> Unavailable:
