@@ -235,10 +235,11 @@ class ModelNode:
         """Null is one of its answers, and everything else is the other: it has no wrong shape."""
         there = self.chain.keys() | (self.mempool.keys() if mempool else set())
         if txid in there:
-            return None if self.swept and txid in self.chain else {"bestblock": "00"}
+            return None if self.swept and txid in self.chain else {"bestblock": "00", "value": Decimal(0)}
         coin = f"{txid}:{vout}"
         spent = _spent(self.chain) | (_spent(self.mempool) if mempool else set())
-        return {"bestblock": "00"} if coin in {*self.coins, *self.foreign} - spent else None
+        unspent = {*self.coins, *self.foreign} - spent
+        return {"bestblock": "00", "value": btc(self._worth([coin]))} if coin in unspent else None
 
     def gettxspendingprevout(self, coins: list[dict[str, Any]]) -> Any:
         found = [{"txid": one["txid"], "vout": one["vout"]} for one in coins]

@@ -15,6 +15,7 @@ from isthmus import journal
 from isthmus.ledger.records import aggregate
 from isthmus.storage.table import Put
 from tests.faults.calls import SmallWorld
+from tests.faults.device_world import device_world
 from tests.faults.node import TILL
 from tests.faults.wallet_world import WalletNode, wallet_world
 from tests.operations.bitcoin.test_broadcast_transaction import raw
@@ -283,3 +284,11 @@ def test_another_tenants_wallet_has_no_child(waiting: SmallWorld) -> None:
     wanted = {"txid": PARENT, "wallet": "till", "max_fee_sat": 5_000}
     answer = waiting.call(bump_fee, wanted, caller=waiting.owner("other"), idempotency_key="x")
     assert (answer[0], answer[1]["type"]) == (404, "/problems/not-found/bitcoin/no-wallet")
+
+
+def test_a_wallet_on_a_device_has_children_that_are_signed_there() -> None:
+    with device_world() as (here, node):
+        node.arrive(PARENT, 40_000)
+        node.imported.append({"desc": "wpkh([00000000/84h/1h/0h]tpub/0/*)"})
+        status, made = child(here)
+        assert (status, node.asked) == (201, 1), made

@@ -7,6 +7,7 @@ import pytest
 
 from functions.bitcoin.send_payment import send_payment
 from isthmus.access.caller import Caller
+from isthmus.storage.table import Put
 from tests.faults.calls import ADDRESS, OWNER, SmallWorld, small_world
 
 WANTED: dict[str, Any] = {
@@ -106,6 +107,18 @@ def test_more_than_there_is_says_so_and_holds_nothing_back(here: SmallWorld) -> 
 
     assert (status, body["kind"], body["money_moved"]) == (402, "funds", "no")
     assert not any(pk.startswith(("access/budgets", "ledger/")) for pk, _ in here.table.items)
+
+
+def test_too_little_without_what_is_locked_names_what_is_and_leaves_it_locked(here: SmallWorld) -> None:
+    here.node.locked = locked = {"c" * 63 + "2:0"}
+    status, body, _ = pay(here, "one", recipients=[{"address": ADDRESS, "amount_sat": 85_000}])
+    assert (status, body["type"], here.node.locked) == (402, "/problems/funds/bitcoin/coins-locked", locked)
+    assert "1 coin(s), 90000 sat together" in body["detail"]
+
+    here.table.transact([Put("ledger/leases", f"bitcoin/{min(locked)}", {"payment_id": "x"})])
+    held = pay(here, "two", recipients=[{"address": ADDRESS, "amount_sat": 85_000}])[1]
+    named = pay(here, "three", recipients=[{"address": ADDRESS, "amount_sat": 85_000}], coins=["c" * 63 + "1:0"])[1]
+    assert (held["type"], named["type"]) == ("/problems/funds/bitcoin/not-funded",) * 2
 
 
 def test_a_fee_above_the_cap_is_refused(here: SmallWorld) -> None:

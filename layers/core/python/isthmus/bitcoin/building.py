@@ -4,19 +4,18 @@ Sources: BIP 174 (PSBT), BIP 125 (replacement), Bitcoin Core's GetDustThreshold 
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from isthmus.bitcoin import addresses
 from isthmus.bitcoin.addresses import Decoded
 from isthmus.bitcoin.amounts import btc, sat_from_btc
-from isthmus.bitcoin.coins import coins as unspent
-from isthmus.bitcoin.coins import outpoint
+from isthmus.bitcoin.coins import node_outpoint
+from isthmus.bitcoin.locks import locked, locked_away
 from isthmus.bitcoin.psbts import finalized, signed
 from isthmus.bitcoin.views import undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
-from isthmus.failure import Failure, FieldError, Invalid, Precondition, Refused
+from isthmus.failure import Failure, FieldError, Funds, Invalid, Precondition, Refused
 from isthmus.ports import BitcoinNode
 
 MAX_RECIPIENTS = 100
@@ -153,21 +152,18 @@ def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funde
     """Choose coins and change; coins that another payment has leased are left alone.
 
     Raises:
-        Funds: the wallet cannot.
+        Funds: the wallet cannot; says so if it could with coins that are locked on the node.
         Refused: the fee would be above the cap.
     """
     if taken := sorted(set(draft.coins) & set(leased)):
         raise leased_coins(len(taken))
-    with locked(node, draft.wallet, leased):
-        reply = wallet_call(
-            node,
-            draft.wallet,
-            "walletcreatefundedpsbt",
-            [node_outpoint(coin) for coin in draft.coins],
-            [{one.address: btc(one.amount_sat)} for one in draft.recipients],
-            0,
-            _options(draft),
-        )
+    inputs = [node_outpoint(coin) for coin in draft.coins]
+    to = [{one.address: btc(one.amount_sat)} for one in draft.recipients]
+    try:
+        with locked(node, draft.wallet, leased):
+            reply = wallet_call(node, draft.wallet, "walletcreatefundedpsbt", inputs, to, 0, _options(draft))
+    except Funds as failure:
+        raise (None if draft.coins else locked_away(node, draft.wallet, leased)) or failure from None
     if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
         raise undocumented()
     try:
@@ -282,35 +278,6 @@ def _options(draft: Draft) -> Mapping[str, Any]:
         "lockUnspents": False,
         "include_unsafe": False,
     }
-
-
-@contextmanager
-def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[None]:
-    """Keep the wallet from choosing these coins for a moment; what it does not have, or has locked, stays as it is."""
-    if not coins:
-        yield
-        return
-    mine = [node_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
-    if mine:
-        wallet_call(node, wallet, "lockunspent", False, mine)
-    try:
-        yield
-    finally:
-        if mine:
-            _unlock(node, wallet, mine)
-
-
-def _unlock(node: BitcoinNode, wallet: str, coins: list[dict[str, Any]]) -> None:
-    try:
-        wallet_call(node, wallet, "lockunspent", True, coins)
-    except Failure:
-        return  # somebody else has unlocked them, or the node is gone, and with it its locks
-
-
-def node_outpoint(coin: str) -> dict[str, Any]:
-    """The node's notation of `txid:vout`."""
-    txid, _, vout = coin.partition(":")
-    return {"txid": txid, "vout": int(vout)}
 
 
 def leased_coins(count: int) -> Failure:

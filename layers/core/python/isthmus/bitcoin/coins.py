@@ -68,17 +68,15 @@ def coins(
     return sorted(reply, key=_place)
 
 
-def locked_coins(node: BitcoinNode, wallet: str) -> list[str]:
-    """The outpoints that are locked in the wallet on the node: nothing there chooses or lists them."""
-    reply = wallet_call(node, wallet, "listlockunspent")
-    if not isinstance(reply, list):
-        raise undocumented()
-    return [outpoint(one) for one in reply]
-
-
 def outpoint(coin: Any) -> str:
     """`txid:vout` of an unspent output."""
     return "{}:{}".format(*_place(coin))
+
+
+def node_outpoint(coin: str) -> dict[str, Any]:
+    """The node's notation of `txid:vout`."""
+    txid, _, vout = coin.partition(":")
+    return {"txid": txid, "vout": int(vout)}
 
 
 def _place(coin: Any) -> tuple[str, int]:

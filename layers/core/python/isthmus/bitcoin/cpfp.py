@@ -17,16 +17,17 @@ from isthmus.bitcoin.building import (
     dust_sat,
     fee_above_cap,
     leased_coins,
-    node_outpoint,
     sign,
     spenders,
     verdict,
 )
-from isthmus.bitcoin.coins import coins, locked_coins, outpoint
+from isthmus.bitcoin.coins import coins, node_outpoint, outpoint
 from isthmus.bitcoin.fees import estimate
+from isthmus.bitcoin.locks import locked_coins
 from isthmus.bitcoin.packages import MAX_CLUSTER, Cluster, child_fee_sat, cluster, mined_at, package, reached
+from isthmus.bitcoin.psbts import updated
 from isthmus.bitcoin.views import undocumented, whole
-from isthmus.bitcoin.wallets import wallet_call, watches_only
+from isthmus.bitcoin.wallets import has_device, wallet_call, watches_only
 from isthmus.effects import Prepared
 from isthmus.failure import NotFound, Precondition, Refused
 from isthmus.ports import BitcoinNode
@@ -102,7 +103,7 @@ def prepare(node: BitcoinNode, request: Child, leased: Collection[str]) -> Prepa
 
 def _waiting(node: BitcoinNode, request: Child) -> Cluster:
     """The transaction, which the wallet knows and could spend, and all that hangs together with it."""
-    if watches_only(node, request.wallet):
+    if watches_only(node, request.wallet) and not has_device(node, request.wallet):
         raise Precondition(
             "The wallet only watches: it has no keys to spend what is paid to it.",
             next_step="Spend it where its keys are; build_transaction makes a PSBT for that.",
@@ -158,9 +159,9 @@ def _built(node: BitcoinNode, request: Child, entries: Cluster, feerate: int, fr
 
 def _vsize(node: BitcoinNode, wallet: str, inputs: list[dict[str, object]], address: str, total_sat: int) -> int:
     """How large the child will be when it is signed, at most."""
-    updated = wallet_call(node, wallet, "walletprocesspsbt", _psbt(node, inputs, address, total_sat), False)
+    draft = updated(node, wallet, _psbt(node, inputs, address, total_sat))
     try:
-        return whole(node.call("analyzepsbt", updated["psbt"])["estimated_vsize"])
+        return whole(node.call("analyzepsbt", draft)["estimated_vsize"])
     except (LookupError, TypeError):
         raise undocumented() from None
 

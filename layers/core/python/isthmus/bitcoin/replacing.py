@@ -16,11 +16,11 @@ from isthmus.bitcoin.building import (
     fee_above_cap,
     fee_options,
     leased_coins,
-    locked,
     sign,
     spenders,
     verdict,
 )
+from isthmus.bitcoin.locks import locked
 from isthmus.bitcoin.packages import reached
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call

@@ -1,0 +1,77 @@
+"""The node's own locks: what keeps a wallet from choosing a coin, until somebody unlocks it or the node restarts.
+
+What payments hold is locked for the moment in which the wallet chooses coins for another one. A process that is killed
+in that moment leaves its locks behind. Nobody can tell them from an operator's own, since the node knows of no owner.
+So none is undone here, and it is said where one matters: when a wallet has too little without what is locked.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from isthmus.bitcoin.amounts import sat_from_btc
+from isthmus.bitcoin.coins import coins as unspent
+from isthmus.bitcoin.coins import node_outpoint, outpoint
+from isthmus.bitcoin.views import undocumented
+from isthmus.bitcoin.wallets import wallet_call
+from isthmus.failure import Failure, Funds
+from isthmus.ports import BitcoinNode
+
+MAX_COUNTED = 200
+"""Locked coins whose amounts are asked for."""
+
+
+@contextmanager
+def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[None]:
+    """Keep the wallet from choosing these coins for a moment; what it does not have, or has locked, stays as it is."""
+    if not coins:
+        yield
+        return
+    mine = [node_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
+    if mine:
+        wallet_call(node, wallet, "lockunspent", False, mine)
+    try:
+        yield
+    finally:
+        if mine:
+            _unlock(node, wallet, mine)
+
+
+def _unlock(node: BitcoinNode, wallet: str, coins: list[dict[str, Any]]) -> None:
+    try:
+        wallet_call(node, wallet, "lockunspent", True, coins)
+    except Failure:
+        return  # somebody else has unlocked them, or the node is gone, and with it its locks
+
+
+def locked_coins(node: BitcoinNode, wallet: str) -> list[str]:
+    """The outpoints that are locked in the wallet on the node: nothing there chooses or lists them."""
+    reply = wallet_call(node, wallet, "listlockunspent")
+    if not isinstance(reply, list):
+        raise undocumented()
+    return [outpoint(one) for one in reply]
+
+
+def locked_away(node: BitcoinNode, wallet: str, leased: Collection[str]) -> Funds | None:
+    """The refusal that names what is locked and held by no payment; None if nothing is."""
+    free = sorted(set(locked_coins(node, wallet)) - set(leased))
+    amounts = [sat for coin in free[:MAX_COUNTED] if (sat := _amount_sat(node, coin)) is not None]
+    if not amounts:
+        return None
+    return Funds(
+        f"The wallet cannot fund the transaction without {len(amounts)} coin(s), {sum(amounts)} sat together, that are "
+        "locked on the node and that no payment holds.",
+        next_step="If nobody has locked them on purpose, unlock them there (lockunspent) or restart the node; then pay "
+        "with a new Idempotency-Key.",
+        code="bitcoin/coins-locked",
+    )
+
+
+def _amount_sat(node: BitcoinNode, coin: str) -> int | None:
+    """What a coin holds, or None if it is spent."""
+    txid, _, vout = coin.partition(":")
+    reply = node.call("gettxout", txid, int(vout), True)
+    try:
+        return None if reply is None else sat_from_btc(reply["value"])
+    except (LookupError, TypeError, ValueError):
+        raise undocumented() from None
