@@ -93,6 +93,19 @@ def test_requests_are_served_by_the_templates_functions(up: Up) -> None:
     asyncio.run(story())
 
 
+def test_a_caller_cannot_say_from_where_it_calls(up: Up) -> None:
+    async def story() -> None:
+        async with up() as address:
+            said = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
+            answer = await asked(address, "GET", "/anything", headers=said)
+            event = json.loads(answer.body)["event"]
+            assert event["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
+            assert event["headers"]["x-forwarded-for"] == "127.0.0.1"
+            assert event["headers"]["x-forwarded-proto"] == "http"
+
+    asyncio.run(story())
+
+
 def test_one_connection_serves_many_requests(up: Up) -> None:
     def many(address: Address) -> list[int]:
         connection = http.client.HTTPConnection(urlsplit(address.url).netloc, timeout=10)
