@@ -195,6 +195,8 @@ class Host:
             return
         own = worker.function.id
         self._idle[own].append(worker)
+        if not any(self._waiting.values()):
+            return
         starving = self._starving()
         if not starving or not self._waiting[own] or self._waited(own) <= self._waited(starving[0]):
             self._assign(own)

@@ -11,7 +11,7 @@ from typing import Protocol
 import httptools
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-_ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"OK"}'
+_ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _NEXT = (
     b"HTTP/1.1 200 OK\r\n"
