@@ -111,9 +111,9 @@ def bump_fee(
         Conflict: the key was used for another request.
         NotFound: there is no such payment, wallet or transaction.
         Precondition: the payment is not settled yet, or a payment that is not holds what the child would spend; the
-            wallet has no keys; or the mempool does not have the transaction.
-        Refused: it is mined or replaced, pays the wallet nothing unspent or too little, waits in too long a chain, or
-            the fee is too low or above the cap; nothing was sent.
+            wallet has no keys; the mempool does not have the transaction, or in too long a chain.
+        Refused: it is mined or replaced, or pays the wallet nothing unspent or too little; the fee is too low or above
+            the cap; nothing was sent.
         Limited: the caller's budget is used up; nothing was sent.
         Unknown: no definite answer yet; the location says what became of it.
     """

@@ -308,7 +308,7 @@ def test_a_chain_that_is_too_long_gets_no_further_child(here: SmallWorld) -> Non
         assert status == 201, (length, child)
         txid = child["txid"]
     answer = bump(here, txid, "too-long", feerate=30_000, max_fee_sat=500_000)
-    assert (answer[0], answer[1]["type"]) == (422, "/problems/refused/bitcoin/too-long-chain")
+    assert (answer[0], answer[1]["type"]) == (409, "/problems/precondition/bitcoin/chain-too-long")
 
 
 def test_what_the_mempool_has_thrown_out_gets_no_child(nodes: Any, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -114,6 +114,8 @@ def test_too_little_without_what_is_locked_names_what_is_and_leaves_it_locked(he
     status, body, _ = pay(here, "one", recipients=[{"address": ADDRESS, "amount_sat": 85_000}])
     assert (status, body["type"], here.node.locked) == (402, "/problems/funds/bitcoin/coins-locked", locked)
     assert "1 coin(s), 90000 sat together" in body["detail"]
+    more = pay(here, "more", recipients=[{"address": ADDRESS, "amount_sat": 900_000}])[1]
+    assert more["type"] == "/problems/funds/bitcoin/not-funded"
 
     here.table.transact([Put("ledger/leases", f"bitcoin/{min(locked)}", {"payment_id": "x"})])
     held = pay(here, "two", recipients=[{"address": ADDRESS, "amount_sat": 85_000}])[1]

@@ -11,11 +11,11 @@ from isthmus.bitcoin import addresses
 from isthmus.bitcoin.addresses import Decoded
 from isthmus.bitcoin.amounts import btc, sat_from_btc
 from isthmus.bitcoin.coins import node_outpoint
-from isthmus.bitcoin.locks import locked, locked_away
+from isthmus.bitcoin.locks import locked
 from isthmus.bitcoin.psbts import finalized, signed
 from isthmus.bitcoin.views import undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
-from isthmus.failure import Failure, FieldError, Funds, Invalid, Precondition, Refused
+from isthmus.failure import Failure, FieldError, Invalid, Precondition, Refused
 from isthmus.ports import BitcoinNode
 
 MAX_RECIPIENTS = 100
@@ -152,18 +152,15 @@ def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funde
     """Choose coins and change; coins that another payment has leased are left alone.
 
     Raises:
-        Funds: the wallet cannot; says so if it could with coins that are locked on the node.
+        Funds: the wallet cannot.
         Refused: the fee would be above the cap.
     """
     if taken := sorted(set(draft.coins) & set(leased)):
         raise leased_coins(len(taken))
     inputs = [node_outpoint(coin) for coin in draft.coins]
     to = [{one.address: btc(one.amount_sat)} for one in draft.recipients]
-    try:
-        with locked(node, draft.wallet, leased):
-            reply = wallet_call(node, draft.wallet, "walletcreatefundedpsbt", inputs, to, 0, _options(draft))
-    except Funds as failure:
-        raise (None if draft.coins else locked_away(node, draft.wallet, leased)) or failure from None
+    with locked(node, draft.wallet, leased):
+        reply = wallet_call(node, draft.wallet, "walletcreatefundedpsbt", inputs, to, 0, _options(draft))
     if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
         raise undocumented()
     try:

@@ -23,6 +23,7 @@ from isthmus.bitcoin.building import (
 )
 from isthmus.bitcoin.coins import coins, node_outpoint, outpoint
 from isthmus.bitcoin.fees import estimate
+from isthmus.bitcoin.funding import CHAIN
 from isthmus.bitcoin.locks import locked_coins
 from isthmus.bitcoin.packages import MAX_CLUSTER, Cluster, child_fee_sat, cluster, mined_at, package, reached
 from isthmus.bitcoin.psbts import updated
@@ -31,9 +32,6 @@ from isthmus.bitcoin.wallets import has_device, wallet_call, watches_only
 from isthmus.effects import Prepared
 from isthmus.failure import NotFound, Precondition, Refused
 from isthmus.ports import BitcoinNode
-
-CHAIN = 25
-"""Transactions that wait in one chain: what nodes take by default, upwards and downwards."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def prepare(node: BitcoinNode, request: Child, leased: Collection[str]) -> Prepa
 
     Raises:
         NotFound: the wallet does not know the transaction.
-        Precondition: it does not wait, a payment holds what it pays, or the wallet has no keys.
+        Precondition: it does not wait, or in too long a chain; a payment holds what it pays; the wallet has no keys.
         Refused: it is mined or paid for already, pays nothing that could be spent, or too little; nothing was sent.
     """
     entries = _waiting(node, request)
@@ -234,9 +232,10 @@ def _locked(count: int) -> Precondition:
     )
 
 
-def _too_long() -> Refused:
-    return Refused(
+def _too_long() -> Precondition:
+    return Precondition(
         "Too many transactions that wait hang together; nodes take no further child.",
-        next_step="Wait until some of them are mined, or have the sender raise the fee.",
-        code="bitcoin/too-long-chain",
+        next_step="Repeat when some of them are mined, or have the sender raise the fee.",
+        code="bitcoin/chain-too-long",
+        retry_after_ms=60_000,
     )

@@ -11,6 +11,7 @@ from isthmus.bitcoin.amounts import sat_from_btc
 from isthmus.bitcoin.broadcasting import is_own
 from isthmus.bitcoin.building import DUST_SAT, MAX_COINS, Draft, Funded, fund, spenders
 from isthmus.bitcoin.coins import coins, outpoint
+from isthmus.bitcoin.locks import locked_away
 from isthmus.bitcoin.objections import MATURE
 from isthmus.bitcoin.psbts import decode
 from isthmus.bitcoin.views import undocumented
@@ -50,7 +51,8 @@ def funded(node: BitcoinNode, draft: Draft, leased: Collection[str]) -> Funded:
     except Funds as failure:
         if failure.code != _NOT_FUNDED:
             raise
-    raise next(_reasons(node, draft, _usable(node, draft, leased)))
+    locked_sat = [] if draft.coins else locked_away(node, draft.wallet, leased)
+    raise next(_reasons(node, draft, _usable(node, draft, leased), locked_sat))
 
 
 def with_few_coins(node: BitcoinNode, draft: Draft, leased: Collection[str], fee_sat: int) -> Funded:
@@ -136,9 +138,11 @@ def _usable(node: BitcoinNode, draft: Draft, leased: Collection[str]) -> list[_C
         raise undocumented() from None
 
 
-def _reasons(node: BitcoinNode, draft: Draft, usable: Sequence[_Coin]) -> Iterator[Failure]:
+def _reasons(node: BitcoinNode, draft: Draft, usable: Sequence[_Coin], locked_sat: Sequence[int]) -> Iterator[Failure]:
     """What the wallet's no can come from, the surest first."""
     has_sat, least_sat = _sum(usable), _amount_sat(draft) + (0 if draft.subtract_fee else 1)
+    if has_sat < least_sat <= has_sat + sum(locked_sat):
+        yield _locked(locked_sat)
     if has_sat < least_sat:
         yield _too_little(draft, has_sat)
     if draft.feerate_sat_per_kvb is None and not _has_estimate(node, draft.target_blocks):
@@ -152,7 +156,7 @@ def _reasons(node: BitcoinNode, draft: Draft, usable: Sequence[_Coin]) -> Iterat
     if not _has_change(node, draft.wallet):
         yield _no_change_key()
     if has_sat < least_sat + draft.max_fee_sat:
-        yield _too_little(draft, has_sat)
+        yield _locked(locked_sat) if locked_sat else _too_little(draft, has_sat)
     yield Refused(
         "The node's wallet refuses to build the transaction, though it has the coins.",
         next_step="Lower the feerate: the fee may be above the node's own -maxtxfee; else look at its debug.log.",
@@ -197,6 +201,16 @@ def _too_little(draft: Draft, has_sat: int) -> Funds:
         f"{whose} {has_sat} sat now, and {_amount_sat(draft)} sat and the fee are needed.",
         next_step="Fund the wallet, wait for confirmations or for payments that hold coins, or send less.",
         code=_NOT_FUNDED,
+    )
+
+
+def _locked(amounts_sat: Sequence[int]) -> Funds:
+    return Funds(
+        f"The wallet has too little without {len(amounts_sat)} coin(s), {sum(amounts_sat)} sat together, that are "
+        "locked on the node and that no payment holds.",
+        next_step="If nobody has locked them on purpose, unlock them there (lockunspent) or restart the node; then pay "
+        "with a new Idempotency-Key.",
+        code="bitcoin/coins-locked",
     )
 
 

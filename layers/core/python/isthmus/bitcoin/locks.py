@@ -14,7 +14,7 @@ from isthmus.bitcoin.coins import coins as unspent
 from isthmus.bitcoin.coins import node_outpoint, outpoint
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
-from isthmus.failure import Failure, Funds
+from isthmus.failure import Failure
 from isthmus.ports import BitcoinNode
 
 MAX_COUNTED = 200
@@ -52,19 +52,10 @@ def locked_coins(node: BitcoinNode, wallet: str) -> list[str]:
     return [outpoint(one) for one in reply]
 
 
-def locked_away(node: BitcoinNode, wallet: str, leased: Collection[str]) -> Funds | None:
-    """The refusal that names what is locked and held by no payment; None if nothing is."""
+def locked_away(node: BitcoinNode, wallet: str, leased: Collection[str]) -> list[int]:
+    """What the wallet's coins hold, in satoshi each, that are locked and that no payment holds."""
     free = sorted(set(locked_coins(node, wallet)) - set(leased))
-    amounts = [sat for coin in free[:MAX_COUNTED] if (sat := _amount_sat(node, coin)) is not None]
-    if not amounts:
-        return None
-    return Funds(
-        f"The wallet cannot fund the transaction without {len(amounts)} coin(s), {sum(amounts)} sat together, that are "
-        "locked on the node and that no payment holds.",
-        next_step="If nobody has locked them on purpose, unlock them there (lockunspent) or restart the node; then pay "
-        "with a new Idempotency-Key.",
-        code="bitcoin/coins-locked",
-    )
+    return [sat for coin in free[:MAX_COUNTED] if (sat := _amount_sat(node, coin)) is not None]
 
 
 def _amount_sat(node: BitcoinNode, coin: str) -> int | None:
