@@ -150,7 +150,7 @@ class ChainNode:
     def getmempoolentry(self, txid: str) -> Any:
         if not self.loaded or txid not in self.mempool:
             raise codes.of_rpc("getmempoolentry", -5)
-        return {}
+        return {"vsize": 100, "fees": {"base": Decimal("0.00001")}}
 
     def getrawmempool(self) -> Any:
         return self.mempool if self.loaded else []

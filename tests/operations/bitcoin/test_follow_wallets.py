@@ -28,7 +28,9 @@ class Wallets:
         if method == "listwalletdir":
             names = ("", "stranger", "isthmus.main.till", "isthmus.other.till", "isthmus.main.till.more")
             return {"wallets": [{"name": name} for name in names]}
-        if method in ("getblockchaininfo", "getmempoolentry"):
+        if method == "getmempoolentry":
+            return {"vsize": 100, "fees": {"base": Decimal("0.00001")}}
+        if method == "getblockchaininfo":
             return {"blocks": 107, "bestblockhash": "d" * 64}
         assert method == "listsinceblock"
         self.asked.append(wallet)

@@ -59,7 +59,7 @@ def header(node: BitcoinNode, block_hash: str) -> Header:
 
 def still(node: BitcoinNode, last: Tip) -> bool:
     """Whether nothing has moved since the tip was this: what is in no block and does not wait is nowhere."""
-    return mempool.is_whole(node) and node.call("getbestblockhash") == last.block_hash
+    return mempool.is_whole(node) and hash_text(node.call("getbestblockhash")) == last.block_hash
 
 
 def standing(node: BitcoinNode, block_hash: str, last: Tip, deepest: int) -> Header:

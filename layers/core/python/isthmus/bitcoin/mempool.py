@@ -171,7 +171,7 @@ def is_whole(node: BitcoinNode) -> bool:
 
 def _waits(node: BitcoinNode, txid: str) -> bool:
     try:
-        node.call("getmempoolentry", txid)
+        read(_Entry, node.call("getmempoolentry", txid))
     except NotFound:
         return False
     return True
