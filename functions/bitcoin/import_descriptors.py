@@ -53,7 +53,7 @@ def import_descriptors(
 
     Raises:
         NotFound: there is no such wallet.
-        Precondition: the wallet has private keys.
+        Precondition: the wallet has private keys; or the node has pruned blocks since `since_s`.
         Limited: the wallet has as many descriptors as it may have.
         Unavailable: the node is still looking through the chain.
     """

@@ -25,6 +25,7 @@ class WalletNode(ModelNode):
     labels: list[str] = field(default_factory=list)
     imported: list[Any] = field(default_factory=list)
     arrived: dict[str, Body] = field(default_factory=dict)
+    pruned_until_s: int = 0
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
         if wallet and (wallet not in self.wallets or wallet in self.unloaded):
@@ -32,6 +33,16 @@ class WalletNode(ModelNode):
         if method in {"getwalletinfo", "getnewaddress", "importdescriptors"}:
             return super().call(method, wallet, *params, deadline_s=deadline_s)
         return super().call(method, *params, deadline_s=deadline_s)
+
+    def getblockchaininfo(self) -> Any:
+        pruned = {"pruned": True, "pruneheight": 5} if self.pruned_until_s else {}
+        return super().getblockchaininfo() | pruned
+
+    def getblockhash(self, height: int) -> Any:
+        return f"{height:064x}"
+
+    def getblockheader(self, _: str) -> Any:
+        return {"time": self.pruned_until_s}
 
     def listwallets(self) -> Any:
         return [name for name in self.wallets if name not in self.unloaded]

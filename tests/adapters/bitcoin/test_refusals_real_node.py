@@ -303,3 +303,22 @@ def test_a_node_without_wallets_still_reads(fresh_node: Callable[..., RegtestNod
             told = here.call(operation, fields, **key)[1]
             assert told["type"] == "/problems/precondition/bitcoin/wallets-disabled"
         assert here.call(decode_transaction, {"transaction": "00" * 40})[0] == 422
+
+
+def test_a_pruned_node_pays_but_does_not_look_for_what_it_has_pruned(fresh_node: Callable[..., RegtestNode]) -> None:
+    node = fresh_node(options=("-prune=1", "-txindex=0", "-fastprune=1"))
+    with till_on(node) as here:
+        node.mine(1_000)
+        node.rpc("pruneblockchain", 500)
+        here.call(create_wallet, {"name": "watch", "watch_only": True})
+        public = "wpkh(0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798)"
+        wanted = {"wallet": "watch", "descriptors": [{"descriptor": public, "since_s": 0}]}
+        told = here.call(import_descriptors, wanted)[1]
+
+        assert (told["type"], told["errors"][0]["pointer"]) == (
+            "/problems/precondition/bitcoin/pruned",
+            "/descriptors/0/since_s",
+        )
+        core: Any = here.node
+        assert core.call("listdescriptors", wallet="isthmus.main.watch")["descriptors"] == []
+        assert here.call(send_payment, WANTED, idempotency_key="one")[0] == 201

@@ -43,6 +43,21 @@ def test_what_was_used_before_is_looked_for_from_then_on(here: SmallWorld) -> No
 
 
 @pytest.mark.parametrize(
+    ("since_s", "status"), [(None, 200), (1_700_000_000, 409), (1_700_007_199, 409), (1_700_007_200, 200)]
+)
+def test_a_pruned_node_takes_only_what_was_used_since_its_oldest_block(
+    here: SmallWorld, since_s: int | None, status: int
+) -> None:
+    node_of(here).pruned_until_s = 1_700_000_000
+    answer = imported(here, {"descriptor": RANGED}, {"descriptor": "wpkh(tpub)", "since_s": since_s})
+
+    assert answer[0] == status
+    if status != 200:
+        assert [error["pointer"] for error in answer[1]["errors"]] == ["/descriptors/1/since_s"]
+        assert node_of(here).imported == []
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"descriptor": "wpkh(tprv/0/*)"},

@@ -34,6 +34,9 @@ _BUSY = -4
 _SHORT_S = 2
 """A look through the chain that has taken longer is not waited for."""
 
+_EARLIER_S = 7200
+"""How much earlier than it is told a node begins to look, since clocks differ (Bitcoin Core's TIMESTAMP_WINDOW)."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -68,6 +71,15 @@ class _Begun:
 
     request: str
     at_ms: int
+
+
+class _Chain(BaseModel):
+    pruned: bool = False
+    pruneheight: int = 0
+
+
+class _Header(BaseModel):
+    time: int
 
 
 class _Info(BaseModel):
@@ -119,7 +131,7 @@ def watch(
 
     Raises:
         Invalid: a descriptor cannot be read or has private keys, and nothing was imported; or the wallet refused some.
-        Precondition: the wallet has private keys itself.
+        Precondition: the wallet has private keys itself; or the node has pruned what it would have to look through.
         Limited: the wallet has as many as it may have.
         Unavailable: the wallet goes on looking through the chain; the same request again says when it is done.
     """
@@ -140,6 +152,7 @@ def watch(
             next_step="Watch one ranged descriptor in the place of many addresses.",
             code="bitcoin/too-many-descriptors",
         )
+    _check_kept(node, watched, pointers)
     request = _Begun(hashlib.sha256(json.dumps([asdict(one) for one in watched]).encode()).hexdigest(), now_ms)
     if names <= known.keys() and _has_ended(table, node, wallet, request):
         return
@@ -155,6 +168,30 @@ def _checked(node: BitcoinNode, one: Watched, pointer: str) -> Described:
     if one.active and not found.ranged:
         raise _unusable([pointer], "describes no range of addresses, so no new ones can come from it")
     return found
+
+
+def _check_kept(node: BitcoinNode, watched: Sequence[Watched], pointers: Sequence[str]) -> None:
+    """Refuse what a pruned node cannot look for: it would import the descriptors all the same, and find nothing."""
+    if all(one.since_s is None for one in watched):
+        return
+    chain = read(_Chain, node.call("getblockchaininfo"))
+    if not chain.pruned:
+        return
+    oldest_s = read(_Header, node.call("getblockheader", node.call("getblockhash", chain.pruneheight))).time
+    early = [
+        FieldError(
+            f"{pointer.rpartition('/')[0]}/since_s", f"is no two hours after the node's oldest block, {oldest_s}"
+        )
+        for one, pointer in zip(watched, pointers, strict=True)
+        if one.since_s is not None and one.since_s < oldest_s + _EARLIER_S
+    ]
+    if early:
+        raise Precondition(
+            "The node has pruned blocks in which the descriptors may have been used; nothing was imported.",
+            next_step="Ask a node that keeps the whole chain; or give a later time, if they were not used before.",
+            code="bitcoin/pruned",
+            errors=tuple(early),
+        )
 
 
 def _asked(one: Watched, read_as: Described, known: dict[str, int]) -> list[dict[str, Any]]:
