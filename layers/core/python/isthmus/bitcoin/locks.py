@@ -14,11 +14,13 @@ from isthmus.bitcoin.coins import coins as unspent
 from isthmus.bitcoin.coins import node_outpoint, outpoint
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
-from isthmus.failure import Failure
+from isthmus.failure import Conflict, Failure, Invalid
 from isthmus.ports import BitcoinNode
 
 MAX_COUNTED = 200
 """Locked coins whose amounts are asked for."""
+
+_TRIES = 5
 
 
 @contextmanager
@@ -27,9 +29,7 @@ def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[N
     if not coins:
         yield
         return
-    mine = [node_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
-    if mine:
-        wallet_call(node, wallet, "lockunspent", False, mine)
+    mine = _lock(node, wallet, coins)
     try:
         yield
     finally:
@@ -37,11 +37,32 @@ def locked(node: BitcoinNode, wallet: str, coins: Collection[str]) -> Iterator[N
             _unlock(node, wallet, mine)
 
 
+def _lock(node: BitcoinNode, wallet: str, coins: Collection[str]) -> list[dict[str, Any]]:
+    """Lock those that are free; what somebody else locks or spends meanwhile is left out of the next attempt."""
+    for _ in range(_TRIES):
+        mine = [node_outpoint(coin) for coin in sorted({outpoint(one) for one in unspent(node, wallet)} & set(coins))]
+        try:
+            if mine:
+                wallet_call(node, wallet, "lockunspent", False, mine)
+        except Invalid:
+            continue
+        return mine
+    raise Conflict(
+        "Other payments change the wallet's coins at the same moment.",
+        next_step="Send the same request again.",
+        code="bitcoin/coins-taken",
+    )
+
+
 def _unlock(node: BitcoinNode, wallet: str, coins: list[dict[str, Any]]) -> None:
+    """Unlock them together; or one by one when one is spent or unlocked meanwhile, since the node does all or none."""
     try:
         wallet_call(node, wallet, "lockunspent", True, coins)
+    except Invalid:
+        for coin in coins if len(coins) > 1 else []:
+            _unlock(node, wallet, [coin])
     except Failure:
-        return  # somebody else has unlocked them, or the node is gone, and with it its locks
+        return  # the node is gone, and with it its locks
 
 
 def locked_coins(node: BitcoinNode, wallet: str) -> list[str]:
