@@ -52,6 +52,28 @@ def test_an_address_is_of_the_kind_that_was_asked_for(here: SmallWorld, kind: st
     assert decoded.script_type == kind.partition("-")[0]
 
 
+@pytest.mark.parametrize("kind", ["p2wpkh", "p2tr", "p2sh-p2wpkh", "p2pkh"])
+def test_every_kind_of_address_is_paid_and_pays_and_both_are_mined(
+    here: SmallWorld, own_node: RegtestNode, kind: str
+) -> None:
+    assert here.call(create_wallet, {"name": kind})[0] == 201
+    own, back = address(here, kind, kind), address(here, kind=kind)
+    for wallet, to, amount_sat in (("till", own, 1_000_000), (kind, back, 400_000)):
+        wanted = {
+            "wallet": wallet,
+            "recipients": [{"address": to, "amount_sat": amount_sat}],
+            "max_fee_sat": 10_000,
+            "feerate_sat_per_kvb": 2_000,
+        }
+        status, sent, _ = here.call(send_payment, wanted, idempotency_key=f"{wallet} to {to}".replace(" ", "-"))
+        assert status == 201, sent
+        (block,) = own_node.mine(1)
+        mined = {one["txid"]: one for one in own_node.rpc("getblock", block, 2)["tx"]}
+        paid = {one["scriptPubKey"].get("address"): one["value"] for one in mined[sent["txid"]]["vout"]}
+        assert int(paid[to] * 100_000_000) == amount_sat
+    assert here.call(list_unspent, {"wallet": kind, "min_amount_sat": 500_000})[1]["n_found"] == 1
+
+
 def test_the_same_wallet_is_made_once_and_the_other_kind_is_refused(here: SmallWorld) -> None:
     assert here.call(create_wallet, {"name": "till"})[0] == 201
     assert here.call(create_wallet, {"name": "till", "watch_only": True})[0] == 409

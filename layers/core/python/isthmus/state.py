@@ -68,7 +68,11 @@ def check_owner(table: Table, tenant: str, aggregate: str) -> None:
 
 def no_aggregate() -> NotFound:
     """There is none, or it is another tenant's: nobody can tell which."""
-    return NotFound("There is no such aggregate.", next_step="Check its name.", code="state/no-aggregate")
+    return NotFound(
+        "There is no such aggregate.",
+        next_step="Check its name, and the version if you named one.",
+        code="state/no-aggregate",
+    )
 
 
 def view(head: Head) -> StateView:
