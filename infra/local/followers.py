@@ -66,8 +66,8 @@ class Followers:
     def look(self) -> None:
         """Start who has news and does not run; what SQLite cannot say at this moment is seen at the next look."""
         try:
-            connection = self._connected()
-            if connection is None:
+            connection = self._connected() if self._seen else None
+            if connection is None:  # or nobody follows, as when it is closed
                 return
             (version,) = connection.execute("PRAGMA data_version").fetchone()
             if version != self._version:
