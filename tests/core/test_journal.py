@@ -1,5 +1,6 @@
 """The journal: events that follow each other, heads that are what the events say."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Thread
@@ -10,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus import journal
-from isthmus.failure import Conflict, Failure, Integrity, NotFound
+from isthmus.failure import Conflict, Integrity, NotFound
 from isthmus.journal import OUTBOX, START, Head, Lifecycle
 from isthmus.storage.adapters.sqlite import SqliteTable
-from isthmus.storage.table import Absent, Put
+from isthmus.storage.table import Absent, Put, Table
+from tests.faults.feed import BusyTable
+from tests.faults.world import MemoryTable, World
+from tests.readable import check_readable, refusal
 
 DOOR = Lifecycle("door", {(START, "built"): "shut", ("shut", "opened"): "open", ("open", "shut"): "shut"})
 NAME = "house/door/front"
@@ -24,11 +28,11 @@ def table(tmp_path: Path) -> SqliteTable:
     return SqliteTable(tmp_path / "table.sqlite")
 
 
-def happen(table: SqliteTable, head: Head, event: str, **data: Any) -> Head:
+def happen(table: Table, head: Head, event: str, **data: Any) -> Head:
     return journal.apply(table, journal.draft(DOOR, head, event, data, now_ms=head.at_ms + 5, by="ada"))
 
 
-def opened(table: SqliteTable) -> Head:
+def opened(table: Table) -> Head:
     return happen(table, happen(table, journal.fresh(NAME), "built", wood="oak", keys=1), "opened", keys=2)
 
 
@@ -41,8 +45,8 @@ def test_what_happened_is_read_back_in_one_get(table: SqliteTable) -> None:
 
 def test_what_nobody_wrote_is_not_there(table: SqliteTable) -> None:
     assert journal.load(table, NAME) is None
-    with pytest.raises(NotFound):
-        journal.verify(table, NAME)
+    assert refusal(lambda: journal.verify(table, NAME)) == (NotFound, "state/no-aggregate")
+    assert refusal(lambda: journal.rebuild(table, NAME)) == (NotFound, "state/no-aggregate")
 
 
 @pytest.mark.parametrize("state", ["", "shut", "open"])
@@ -126,19 +130,24 @@ def test_an_event_that_was_changed_is_noticed(table: SqliteTable, field: str) ->
     other: dict[str, Any] = {"data": {"wood": "ash"}, "at_ms": 77, "version": 7}
     table.put(f"journal/{NAME}", key, item | {field: other.get(field, "other")})
 
-    with pytest.raises(Integrity):
+    assert refusal(lambda: journal.verify(table, NAME)) == (Integrity, "state/broken-chain")
+    assert refusal(lambda: journal.rebuild(table, NAME)) == (Integrity, "state/broken-chain")
+
+
+def test_the_first_event_that_is_wrong_is_named(table: SqliteTable) -> None:
+    happen(table, opened(table), "shut")
+    table.delete(f"journal/{NAME}", "event/000000000002")
+
+    with pytest.raises(Integrity, match=f"^Event 2 of {NAME} is missing, or is not what was written"):
         journal.verify(table, NAME)
-    with pytest.raises(Integrity):
-        journal.rebuild(table, NAME)
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_an_event_that_is_gone_is_noticed(table: SqliteTable, number: int) -> None:
+@pytest.mark.parametrize(("number", "code"), [(1, "state/broken-chain"), (2, "state/wrong-head")])
+def test_an_event_that_is_gone_is_noticed(table: SqliteTable, number: int, code: str) -> None:
     opened(table)
     table.delete(f"journal/{NAME}", f"event/{number:012d}")
 
-    with pytest.raises(Integrity):
-        journal.verify(table, NAME)
+    assert refusal(lambda: journal.verify(table, NAME)) == (Integrity, code)
 
 
 @pytest.mark.parametrize("wrong", [{"state": "shut"}, {"data": {}}, {"hash": "0"}, {"at_ms": 0}, {"version": 1}])
@@ -150,8 +159,7 @@ def test_a_head_that_is_not_what_the_events_say_is_noticed_and_built_anew(
     assert item is not None
     table.put(f"journal/{NAME}", "head", item | wrong)
 
-    with pytest.raises(Integrity):
-        journal.verify(table, NAME)
+    assert refusal(lambda: journal.verify(table, NAME)) == (Integrity, "state/wrong-head")
     assert journal.rebuild(table, NAME) == head
     assert journal.verify(table, NAME) == head
 
@@ -160,9 +168,68 @@ def test_a_head_that_is_gone_is_noticed_and_built_anew(table: SqliteTable) -> No
     head = opened(table)
     table.delete(f"journal/{NAME}", "head")
 
-    with pytest.raises(Integrity):
-        journal.verify(table, NAME)
+    assert refusal(lambda: journal.verify(table, NAME)) == (Integrity, "state/wrong-head")
     assert journal.rebuild(table, NAME) == head
+
+
+def beside(before_call: int) -> BusyTable:
+    """A table with two events, to which a third happens before one of the next calls."""
+
+    def somebody(aside: MemoryTable) -> None:
+        happen(aside, known, "shut", keys=3)
+
+    table = BusyTable(World({}, calm=True), 0, somebody)
+    known = opened(table)
+    table._before_call = table.calls + before_call
+    return table
+
+
+@pytest.mark.parametrize("before_call", [1, 2, 3])
+def test_who_verifies_beside_a_writer_is_not_alarmed(before_call: int) -> None:
+    head = journal.verify(beside(before_call), NAME)
+    assert head.version == (3 if before_call == 1 else 2)
+
+
+@pytest.mark.parametrize("before_call", [1, 2, 3, 4])
+def test_who_rebuilds_beside_a_writer_never_takes_anything_back(before_call: int) -> None:
+    table = beside(before_call)
+    if before_call == 1:
+        assert journal.rebuild(table, NAME).version == 3
+    else:
+        with pytest.raises(Conflict):
+            journal.rebuild(table, NAME)
+    assert (journal.verify(table, NAME).version, table.calls >= before_call) == (3, True)
+
+
+def test_what_goes_by_the_state_of_an_aggregate_fails_when_it_has_changed(table: SqliteTable) -> None:
+    head = opened(table)
+    table.transact([journal.unchanged(head), Put("by the open door", "one", {})])
+    happen(table, head, "shut")
+
+    with pytest.raises(Conflict):
+        table.transact([journal.unchanged(head), Put("by the open door", "two", {})])
+    assert table.get("by the open door", "two") is None
+
+
+def test_an_event_is_hashed_alike_in_every_release(table: SqliteTable) -> None:
+    opened(table)
+    _, second = journal.history(table, NAME)
+    content = f'["{second.previous}","house/door/front",2,"opened","open",{{"keys":2}},10,"ada"]'
+
+    assert second.hash == hashlib.sha256(content.encode()).hexdigest()
+    assert journal.digest(replace(second, data={"b": "\u00e4", "a": 1})) == (
+        hashlib.sha256(content.replace('{"keys":2}', '{"a":1,"b":"\\u00e4"}').encode()).hexdigest()
+    )
+
+
+def test_the_outbox_is_about_in_the_order_of_time_and_has_a_place_for_each_event_of_a_moment() -> None:
+    first = journal.draft(DOOR, journal.fresh("a"), "built", {}, now_ms=999, by="ada").event
+    later = journal.draft(DOOR, journal.fresh("a"), "built", {}, now_ms=1_000, by="ada").event
+    beside_it = journal.draft(DOOR, journal.fresh("b"), "built", {}, now_ms=1_000, by="ada").event
+
+    assert journal.outbox_key(first) == f"0000000000999-{first.hash[:32]}"
+    assert journal.outbox_key(first) < min(journal.outbox_key(later), journal.outbox_key(beside_it))
+    assert journal.outbox_key(later) != journal.outbox_key(beside_it)
 
 
 def test_a_long_history_is_verified_page_by_page(table: SqliteTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +262,13 @@ def test_whatever_the_events_carry_the_head_is_their_sum(tmp_path_factory: Any, 
     assert journal.verify(table, NAME) == head
 
 
-def test_a_failure_of_the_lifecycle_says_what_to_do() -> None:
-    with pytest.raises(Failure) as refused:
+def test_a_failure_of_the_lifecycle_says_what_is_and_what_to_do() -> None:
+    with pytest.raises(Conflict) as refused:
         DOOR.after("", "opened")
-    assert refused.value.next_step == "Read its state, and decide again."
+    check_readable(refused.value.problem("one"))
+    assert (refused.value.code, refused.value.detail) == (
+        "state/not-allowed",
+        "A door that is not there cannot become opened.",
+    )
+    with pytest.raises(Conflict, match="A door that is open cannot become built"):
+        DOOR.after("open", "built")

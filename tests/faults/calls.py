@@ -14,6 +14,7 @@ from isthmus.ports import BitcoinNode, Clock, Deployment, Table
 from tests.callers import authorizer
 from tests.faults.node import ModelNode
 from tests.faults.world import MemoryTable, World
+from tests.readable import check_readable
 
 OWNER = "did:key:zOwner"
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -57,7 +58,10 @@ class SmallWorld:
         else:
             event["body"] = json.dumps(rest)
         answer = operation(event, None)
-        return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+        body = json.loads(answer["body"])
+        if "next_step" in body:
+            check_readable(body)
+        return answer["statusCode"], body, answer["headers"]
 
 
 @contextmanager

@@ -198,7 +198,8 @@ def rebuild(table: Table, aggregate: str) -> Head:
         Integrity: the chain of events is broken.
         Conflict: the aggregate was written to meanwhile.
     """
-    head, found = folded(table, aggregate), table.get(_partition(aggregate), _HEAD)
+    found = table.get(_partition(aggregate), _HEAD)  # before the events, so that none of them comes between unnoticed
+    head = folded(table, aggregate)
     when = Absent() if found is None else version(found["version"])
     table.put(_partition(aggregate), _HEAD, _head_item(head), when=when)
     return head
