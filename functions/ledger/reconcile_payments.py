@@ -3,7 +3,7 @@
 from isthmus.bitcoin import payments, signing
 from isthmus.bitcoin.deadline import within
 from isthmus.effects import Connector
-from isthmus.failure import Unavailable
+from isthmus.failure import Integrity, Unavailable
 from isthmus.fields import Request, Response
 from isthmus.ledger.engine import Ledger
 from isthmus.operation import Effect, operation
@@ -22,9 +22,15 @@ class Reconciled(Response):
     states: dict[str, int]
 
 
-@operation("POST /v1/ledger/reconcile", effect=Effect.CHANGE, schedule="rate(1 minute)", errors=(Unavailable,))
+@operation(
+    "POST /v1/ledger/reconcile", effect=Effect.CHANGE, schedule="rate(1 minute)", errors=(Integrity, Unavailable)
+)
 def reconcile_payments(request: ReconcilePayments, node: BitcoinNode, table: Table, clock: Clock) -> Reconciled:
-    """Look up every unsettled payment that is due, and send again, under the same identity, what nobody has seen."""
+    """Look up every unsettled payment that is due, and send again, under the same identity, what nobody has seen.
+
+    Raises:
+        Integrity: a payment contradicts its record or its budget; the others were looked after all the same.
+    """
     node = within(node, WORKING_MS / 1000)
     connectors: dict[str, Connector] = {
         payments.CONNECTOR: payments.connector(table, node),

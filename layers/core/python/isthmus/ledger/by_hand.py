@@ -77,7 +77,7 @@ def _confirmed(ledger: Ledger, head: Head, said: Item, spent_msat: int | None) -
         )
     settlement = {"settlement": [proposal, {**said, "spent_msat": spent_msat}]}
     if said["verdict"] == "succeeded":
-        return ledger.change(head, "succeeded", settlement | {"spent_msat": spent_msat, "result": {}}, by=said["by"])
+        return ledger.change(head, "succeeded", settlement | {"spent_msat": spent_msat}, by=said["by"])
     return ledger.change(head, "refused", settlement | {"refusal": _REFUSAL}, by=said["by"])
 
 

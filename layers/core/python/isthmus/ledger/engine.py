@@ -21,7 +21,7 @@ from isthmus import journal
 from isthmus.access import budgets
 from isthmus.access.budgets import Limits
 from isthmus.effects import Connector, Outcome, Prepared, Unknown
-from isthmus.failure import Conflict, Defect, Failure, Invalid, Unavailable
+from isthmus.failure import Conflict, Defect, Failure, Integrity, Invalid, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
 from isthmus.journal import Change, Head
 from isthmus.ledger.records import (
@@ -43,7 +43,6 @@ from isthmus.ledger.records import (
     lease,
     location,
     may_be_replaced,
-    no_payment,
     prepared_of,
 )
 from isthmus.storage.table import Absent, Delete, Item, Put, Table, Write
@@ -95,22 +94,33 @@ class Ledger:
             try:
                 head = self._apply(head, "resent", {"attempts": head.data["attempts"] + 1})
             except Conflict:
-                return self._loaded(head)
+                return self._loaded(head.aggregate)
             outcome = connector.send(prepared)
         return self._record(head, outcome, first=False)
 
     def reconcile(self, *, until_ms: int) -> Counter[str]:
-        """Settle what is due in the list of the unsettled, as far as time allows; how many are in which state then."""
+        """Settle what is due in the list of the unsettled, as far as time allows; how many are in which state then.
+
+        Raises:
+            Integrity: one contradicts its record or its budget; all the others were looked after as well.
+        """
         states: Counter[str] = Counter()
+        broken: Integrity | None = None
         after: str | None = None
         while True:
             page = self.table.query(UNSETTLED, after=after)
             for row in page.rows:
                 if row.item["due_ms"] <= self.now_ms() < until_ms:
-                    states[self._looked_after(row.sk, row.item["looks"])] += 1
+                    try:
+                        states[self._looked_after(row.sk, row.item["looks"])] += 1
+                    except Integrity as found:
+                        broken = found
             after = page.after
             if after is None or self.now_ms() >= until_ms:
-                return states
+                break
+        if broken is not None:
+            raise broken
+        return states
 
     def change(self, head: Head, event: str, data: Item, *, by: str) -> Head:
         """Let an event happen to a payment, with all that belongs to it: its place in the list, budget and leases.
@@ -125,16 +135,16 @@ class Ledger:
 
     def _looked_after(self, payment_id: str, looks: int) -> str:
         """The state of an unsettled payment after one more look; a person's, when the patience is over."""
-        head = journal.load(self.table, aggregate(payment_id))
-        if head is None:
-            raise no_payment()
-        head = self.settle(head)
+        head = self.settle(self._loaded(aggregate(payment_id)))
         if head.state in FINAL:
             self.table.delete(UNSETTLED, payment_id)
             return head.state
         now_ms = self.now_ms()
         if head.state in TRIED and now_ms - head.data["created_ms"] >= PATIENCE_MS:
-            head = self._apply(head, "escalated", {})
+            try:
+                head = self._apply(head, "escalated", {})
+            except Conflict:
+                return self._loaded(head.aggregate).state
         self.table.put(UNSETTLED, payment_id, due(head, now_ms, looks + 1).item)
         return head.state
 
@@ -150,6 +160,8 @@ class Ledger:
                 found = self._recorded(change, self._reserved(change, limits))
             except Conflict:  # what was chosen, or the budget, has changed meanwhile
                 found = journal.load(self.table, head.aggregate)
+            except UnknownFailure:
+                raise  # it may be recorded, and then it will be sent
             except Failure as failure:
                 return self._declined(head, intent, failure), None
             if found is not None and found.state not in NOT_RECORDED:
@@ -168,7 +180,7 @@ class Ledger:
             found = journal.load(self.table, head.aggregate) or head
             if found.state not in NOT_RECORDED:
                 return found
-            if isinstance(failure, (Unavailable, UnknownFailure, Invalid, Defect)):
+            if isinstance(failure, (Unavailable, Invalid, Defect)):
                 raise failure  # it says nothing definite, or depends on the request alone
             event = "refused" if failure.repeat == "new-intent" else "postponed"
             now_ms = self.now_ms()
@@ -257,7 +269,7 @@ class Ledger:
             try:
                 return self._apply(head, event, data)
             except Conflict:
-                newer = self._loaded(head)
+                newer = self._loaded(head.aggregate)
                 first = first and newer.version == head.version
                 head = newer
                 _pause(attempt)
@@ -285,10 +297,15 @@ class Ledger:
         leases = [Delete(LEASES, lease(head.data["connector"], one)) for one in head.data["leases"]]
         return [*budget, Delete(UNSETTLED, payment_id), *leases]
 
-    def _loaded(self, head: Head) -> Head:
-        found = journal.load(self.table, head.aggregate)
+    def _loaded(self, name: str) -> Head:
+        found = journal.load(self.table, name)
         if found is None:
-            raise no_payment()
+            raise Integrity(
+                "The record of a payment that is not settled is gone.",
+                next_step="POST /v1/state/rebuild writes it anew from its events.",
+                code="ledger/no-record",
+                money_moved="unknown",
+            )
         return found
 
 

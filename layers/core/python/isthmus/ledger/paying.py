@@ -14,13 +14,13 @@ R = TypeVar("R", bound=Response)
 
 
 class Keyed(Protocol):
-    """A request with an Idempotency-Key, the one field that does not tell requests apart."""
+    """A request with an Idempotency-Key."""
 
     @property
     def idempotency_key(self) -> str:
         """The key."""
 
-    def model_dump(self, *, mode: str, exclude: set[str]) -> dict[str, Any]:
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
         """The fields, as pydantic gives them."""
 
 
@@ -42,8 +42,7 @@ def pay(ledger: Ledger, operation: str, request: Keyed, asked: Any, caller: Call
         Failure: whatever the connector refuses; nothing was sent.
     """
     (connector,) = ledger.connectors
-    fields = request.model_dump(mode="json", exclude={"idempotency_key"})
-    intent = Intent(operation, connector, caller, request.idempotency_key, fields)
+    intent = Intent(operation, connector, caller, request.idempotency_key, request.model_dump(mode="json"))
     return settled(ledger.pay(intent, asked, limits_of(ledger.table, owner_did, caller)))
 
 
