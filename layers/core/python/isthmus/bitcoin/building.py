@@ -196,7 +196,7 @@ def decoded(node: BitcoinNode, raw: str) -> Signed:
     try:
         coins = tuple(f"{one['txid']}:{int(one['vout'])}" for one in reply["vin"])
         return Signed(str(reply["txid"]), raw, whole(reply["vsize"]), coins)
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, ValueError):
         raise undocumented() from None
 
 
