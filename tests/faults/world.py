@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.failure import Conflict, Failure, Unavailable
+from isthmus.storage.limits import check_transaction
 from isthmus.storage.table import Absent, Check, Delete, Equals, Item, Page, Put, Row, Write
 
 READ_FAULTS = ("crash", "lost")
@@ -122,6 +123,7 @@ class MemoryTable:
         self.transact([Delete(pk, sk, when)])
 
     def transact(self, writes: Sequence[Write]) -> None:
+        check_transaction(writes)
         asked = copy.deepcopy(list(writes))
         self.world.around("transact", WRITE_FAULTS, _store_lost, lambda: self._apply(asked))
 

@@ -12,12 +12,15 @@ from functions.access.check_access import check_access
 from functions.access.list_key_usage import list_key_usage
 from functions.access.revoke_access import revoke_access
 from functions.access.revoke_key import revoke_key
+from functions.bitcoin.unwatch import unwatch
 from isthmus import wiring
 from isthmus.access import api_keys, principals
 from isthmus.access.api_keys import Wish
 from isthmus.access.budgets import Limits
 from isthmus.access.caller import Caller
 from isthmus.access.principals import Principal
+from isthmus.bitcoin import watches
+from isthmus.bitcoin.watches import Subject
 from isthmus.fields import MAX_MSAT
 from isthmus.operation import Operation
 from isthmus.ports import Clock, Deployment, Table
@@ -64,12 +67,19 @@ def a_key(table: Table) -> dict[str, str]:
     return {"key_id": key.key_id}
 
 
-NOBODY = {"did": "did:key:zNobody", "key_id": "f" * 16}
+def a_watch(table: Table) -> dict[str, str]:
+    made = watches.made("main", OWNER, Subject("txid", "ab" * 32), "", NOW_MS)
+    table.transact([watches.written(made, None)])
+    return {"watch_id": made.watch_id}
+
+
+NOBODY = {"did": "did:key:zNobody", "key_id": "f" * 16, "watch_id": "watch_" + "f" * 32}
 CASES: list[tuple[Operation, Make, dict[str, str]]] = [
     (revoke_access, a_principal, {}),
     (check_access, a_principal, {"operation": "get_block"}),
     (revoke_key, a_key, {}),
     (list_key_usage, a_key, {}),
+    (unwatch, a_watch, {}),
 ]
 
 

@@ -1,5 +1,6 @@
 """The operations of wallets on a real node: what the model of the other tests cannot know."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +127,24 @@ def test_a_watching_wallet_sees_what_its_descriptors_describe(here: SmallWorld, 
     assert here.call(create_address, {"wallet": "watch"})[0] == 201
     status, body, _ = here.call(import_descriptors, {"wallet": "till", "descriptors": wanted[:1]})
     assert (status, body["type"]) == (409, "/problems/precondition/bitcoin/wallet-has-keys")
+
+
+@pytest.mark.parametrize("steps", ["h", "'"])
+def test_a_range_that_the_node_has_widened_is_imported_again_however_its_path_is_written(
+    here: SmallWorld, steps: str
+) -> None:
+    core: Any = here.node
+    wallet = f"again-{ord(steps)}"
+    assert here.call(create_wallet, {"name": wallet, "watch_only": True})[0] == 201
+    known = [one["desc"] for one in core.call("listdescriptors", wallet="isthmus.main.till")["descriptors"]]
+    first = next(one.partition("#")[0] for one in known if one.startswith("tr("))
+    both = re.sub(r"(/\d+)h", rf"\1{steps}", first).replace("/0/*", "/<0;1>/*").replace("/1/*", "/<0;1>/*")
+    imported = {"wallet": wallet, "descriptors": [{"descriptor": both, "range_end": 5, "active": True}]}
+    for _ in range(2):
+        assert here.call(import_descriptors, imported)[:2] == (200, {"wallet": wallet, "imported": 1})
+
+    listed = core.call("listdescriptors", wallet=f"isthmus.main.{wallet}")["descriptors"]
+    assert sorted((one["active"], one["internal"]) for one in listed) == [(True, False), (True, True)]
 
 
 @pytest.mark.parametrize(

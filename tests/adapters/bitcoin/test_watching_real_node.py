@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from functions.bitcoin.watch import watch
 from infra.local.bitcoind import ANYONE_CAN_SPEND, RegtestNode
 from isthmus import feed, journal, wiring
 from isthmus.bitcoin.wallets import make_wallet, wallet_call
-from isthmus.ports import BitcoinNode
+from isthmus.ports import BitcoinNode, Table
+from isthmus.storage.adapters.sqlite import SqliteTable
 from tests.adapters.bitcoin.wallets_on import fund, reached, stranger
-from tests.faults.calls import SmallWorld
 from tests.faults.wallet_world import real_world
 
 pytestmark = pytest.mark.node
@@ -37,7 +38,7 @@ OTHER = "52"
 class Place:
     """A tenant with a till, and what it is told."""
 
-    here: SmallWorld
+    here: Any
     node: RegtestNode
 
     def till(self, method: str, *params: Any) -> Any:
@@ -96,8 +97,10 @@ class Place:
         return {one["watch_id"]: one for one in body["watches"]}
 
 
-def placed(node: RegtestNode) -> Iterator[Place]:
-    with real_world(reached(node)) as here:
+def placed(node: RegtestNode, folder: Path) -> Iterator[Place]:
+    table = SqliteTable(folder / "table.sqlite")
+    with real_world(reached(node)) as here, wiring.replaced({Table: table}):
+        here.table = table
         make_wallet(here.node, "main", "till", watch_only=False)
         place = Place(here, node)
         fund(node, place.address(), 5)
@@ -106,14 +109,14 @@ def placed(node: RegtestNode) -> Iterator[Place]:
 
 
 @pytest.fixture
-def place(fresh_node: Callable[..., RegtestNode]) -> Iterator[Place]:
-    yield from placed(fresh_node())
+def place(fresh_node: Callable[..., RegtestNode], tmp_path: Path) -> Iterator[Place]:
+    yield from placed(fresh_node(), tmp_path)
 
 
 @pytest.fixture
-def unindexed(fresh_node: Callable[..., RegtestNode]) -> Iterator[Place]:
+def unindexed(fresh_node: Callable[..., RegtestNode], tmp_path: Path) -> Iterator[Place]:
     """On a node without a transaction index."""
-    yield from placed(fresh_node(options=["-txindex=0"]))
+    yield from placed(fresh_node(options=["-txindex=0"]), tmp_path)
 
 
 def test_what_is_paid_to_an_address_of_any_kind_is_seen_confirmed_and_settled(place: Place) -> None:
@@ -375,10 +378,10 @@ def test_what_was_replaced_is_dropped_and_what_replaced_it_is_followed(place: Pl
 
 @pytest.mark.parametrize(("kept", "added"), [("1", []), ("0", ["dropped"])])
 def test_after_a_restart_what_waited_waits_unless_the_node_has_forgotten_it(
-    fresh_node: Callable[..., RegtestNode], kept: str, added: list[str]
+    fresh_node: Callable[..., RegtestNode], tmp_path: Path, kept: str, added: list[str]
 ) -> None:
     first = fresh_node()
-    for place in placed(first):
+    for place in placed(first, tmp_path):
         txid = stranger(place.node)
         watch_id = place.watch(txid=txid)
         place.look()

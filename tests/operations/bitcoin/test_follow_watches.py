@@ -172,6 +172,22 @@ def test_one_tenants_trouble_is_not_anothers(here: Watching) -> None:
     assert here.events(theirs, txid, "other") == ["seen"]
 
 
+def test_each_minute_another_tenant_is_the_first_one(here: Watching) -> None:
+    for tenant in ("a", "b", "c"):
+        here.made(here.owner(tenant), address=ADDRESS)
+    asked: list[str] = []
+    whole = here.node.listsinceblock
+
+    def noted(wallet: str, *rest: Any) -> Any:
+        asked.append(wallet.split(".")[1])
+        return whole(wallet, *rest)
+
+    here.node.listsinceblock = noted  # type: ignore[method-assign]
+    for _ in range(3):
+        answer(here)
+    assert sorted(asked[::3]) == sorted(asked[:3]) == ["a", "b", "c"]
+
+
 def test_the_wallet_behind_watches_is_not_followed_as_a_wallet(here: Watching) -> None:
     here.watch(address=ADDRESS)
     here.node.send("one", pays=[(ADDRESS, 500)])

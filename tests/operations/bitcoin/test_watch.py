@@ -9,9 +9,10 @@ from functions.bitcoin.list_watches import list_watches
 from functions.bitcoin.unwatch import unwatch
 from functions.bitcoin.watch import watch
 from isthmus import feed
-from isthmus.bitcoin import watches
+from isthmus.bitcoin import codes, watches
 from isthmus.bitcoin.descriptors import MAX_DESCRIPTORS
 from isthmus.bitcoin.wallets import MAX_WALLETS
+from isthmus.recovery import heard
 from tests.faults.calls import ADDRESS
 from tests.faults.chain_node import Watching, watching
 
@@ -185,6 +186,15 @@ def test_another_import_that_is_short_is_waited_for(here: Watching) -> None:
 def test_one_that_takes_long_is_not(here: Watching) -> None:
     here.node.busy, here.node.scanning = 1, 600
     assert refused(here, address=ADDRESS)[:2] == (503, "/problems/unavailable/bitcoin/rescanning")
+
+
+def test_a_wallet_that_looks_through_the_chain_is_no_outage_of_the_node(here: Watching) -> None:
+    here.node.busy, here.node.scanning = 1, 600
+    _, body, _ = here.call(watch, {"address": ADDRESS})
+    failure = codes.of_rpc("importdescriptors", -4)
+
+    assert body["type"].endswith(failure.code)
+    assert heard(failure, "bitcoin") == "answer"
 
 
 def test_what_takes_longer_than_the_request_goes_on_and_the_same_request_says_when_it_is_done(here: Watching) -> None:

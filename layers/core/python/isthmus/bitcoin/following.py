@@ -4,7 +4,8 @@ Each transaction of a wallet is an aggregate, `bitcoin/transaction/<tenant>/<wal
 for has the watch's id in the place of the wallet. What is tied to a block carries the block's hash; when the block
 leaves the chain an event takes it back before another says what is so now.
 
-    bitcoin/following    <whose>    block: up to which all was told; version: how often that or who follows has changed
+    bitcoin/following    <whose>    block: up to which all was told; by: at which version the run that told it began;
+                                    version: how often this has changed
 
 A run takes its turn before it asks the node, and every event it writes is on the condition that no other run has begun
 since: of two at once the one writes whose view of the node is newer, and none takes back what the other has seen.
@@ -79,11 +80,19 @@ class Sighting:
 
 @dataclass
 class Turn:
-    """A run that may write events, until another one begins."""
+    """A run that may write events, until another one begins.
+
+    Args:
+        block: up to which all was told.
+        before: at which version the run began that came so far.
+        began: at which version this one did.
+    """
 
     table: Table
     whose: str
     block: str
+    before: int
+    began: int
     version: int
     now_ms: int
     by: str
@@ -94,16 +103,19 @@ class Turn:
         """The condition that no other run has begun."""
         return Check(FOLLOWING, self.whose, version(self.version))
 
-    def move(self, block: str) -> None:
+    def end(self, block: str, *, anyway: bool = False) -> None:
         """Everything up to a block was told.
+
+        Args:
+            block: the block.
+            anyway: whether that is noted even if it is the same as before.
 
         Raises:
             Conflict: another run has begun.
         """
-        if block != self.block:
-            item = {"block": block, "version": self.version + 1}
+        if anyway or block != self.block:
+            item = {"block": block, "by": self.began, "version": self.version + 1}
             self.table.put(FOLLOWING, self.whose, item, when=version(self.version))
-            self.block, self.version = block, self.version + 1
 
     def is_over(self) -> bool:
         """Whether another run has begun."""
@@ -117,11 +129,17 @@ def begin(table: Table, whose: str, now_ms: int, by: str) -> Turn:
     Raises:
         Conflict: another run begins at this moment.
     """
+    mark, unmoved = marked(table, whose)
+    number = int(mark["version"]) + 1
+    table.put(FOLLOWING, whose, mark | {"version": number}, when=unmoved.when)
+    return Turn(table, whose, mark["block"], mark["by"], number, number, now_ms, by)
+
+
+def marked(table: Table, whose: str) -> tuple[Item, Check]:
+    """How far everything was told, and the condition that this has not changed since."""
     mark = table.get(FOLLOWING, whose)
-    block, number = (mark["block"], mark["version"]) if mark else ("", 0)
-    when = version(number) if mark else Absent()
-    table.put(FOLLOWING, whose, {"block": block, "version": number + 1}, when=when)
-    return Turn(table, whose, block, number + 1, now_ms, by)
+    unmoved = Check(FOLLOWING, whose, Absent() if mark is None else version(mark["version"]))
+    return {"block": "", "by": 0, "version": 0} | (mark or {}), unmoved
 
 
 def each(runs: Iterable[Callable[[], int]]) -> int:

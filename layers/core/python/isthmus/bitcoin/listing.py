@@ -79,7 +79,7 @@ def follow(table: Table, node: BitcoinNode, tenant: str, name: str, wallet: str,
         found.keep(turn, seen)
         observe(turn, aggregate(tenant, name, seen.txid), own, replace(seen, told=told))
         found.note(turn, seen)
-    turn.move(found.block)
+    turn.end(found.block)
     return turn.events
 
 

@@ -18,7 +18,7 @@ from isthmus.bitcoin.listing import Entry, Listing, listing
 from isthmus.bitcoin.views import undocumented
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.bitcoin.watched_txids import BY, own
-from isthmus.bitcoin.watches import Watch, page
+from isthmus.bitcoin.watches import Watch, every
 from isthmus.ports import BitcoinNode
 from isthmus.storage.table import Item, Put, Table
 
@@ -77,14 +77,14 @@ def follow(table: Table, node: BitcoinNode, tenant: str, wallet: str, now_ms: in
             break
         _tell(turn, look, seen)
         found.note(turn, seen)
-    turn.move(block)
+    turn.end(block)
     return turn.events
 
 
 def _watches(table: Table, tenant: str) -> tuple[dict[str, list[Watch]], str]:
     """The watches by the names of descriptors, and what stands for all of them together."""
     found: dict[str, list[Watch]] = {}
-    listed, _ = page(table, tenant)
+    listed = list(every(table, tenant))
     for watch in listed:
         for descriptor in watch.descriptors:
             found.setdefault(_name(descriptor), []).append(watch)

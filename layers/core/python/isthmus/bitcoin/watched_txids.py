@@ -1,13 +1,12 @@
 """Watched transactions: looked for in the mempool and in new blocks, until they are buried.
 
-    bitcoin/following    txids    block: up to which blocks were looked through
-
-A txid that is watched since the last run was looked for by whoever made the watch, and is looked for in the few blocks
-that were the last then and in all after them. One that lies deeper than TRAIL costs nothing more.
+Whoever makes a watch looks where the node can say at once where the txid is; the next run looks through the blocks that
+were the last then, and every run through what is new. The watch is written on the condition that no run has begun since
+it was begun, so that none has passed a block that another one takes for looked through. A txid that lies deeper than
+TRAIL costs nothing more.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +17,7 @@ from isthmus.bitcoin.following import TRAIL, Sighting, Turn, aggregate, begin, e
 from isthmus.bitcoin.transactions import transaction
 from isthmus.bitcoin.wallets import wallet_call, wallets_of
 from isthmus.bitcoin.watches import SOUGHT, Sought, all_sought
-from isthmus.failure import Conflict, FieldError, Invalid, NotFound
+from isthmus.failure import FieldError, Invalid, NotFound
 from isthmus.journal import Head
 from isthmus.ports import BitcoinNode
 from isthmus.storage.table import Item, Table, Write
@@ -57,12 +56,14 @@ def follow(table: Table, node: BitcoinNode, now_ms: int, more: Callable[[], bool
     if not table.query(SOUGHT, limit=1).rows:
         return 0
     turn = begin(table, WHOSE, now_ms, BY)
-    sought = list(all_sought(table))
-    look = _Look(node, tip(node))
-    _look_through(look, turn, sought, more)
+    sought, look = list(all_sought(table)), _Look(node, tip(node))
+    fresh = [one for one in sought if one.since >= turn.before]
+    starts = {one.after for one in fresh} | ({turn.block} if len(fresh) < len(sought) else set())
+    _look_through(look, starts, {one.txid for one in sought}, more)
     for one, seen in _sighted(look, sought):
-        _bring(turn, one, seen)
-    turn.move(look.reached)
+        if seen is not None:
+            _bring(turn, one, seen)
+    turn.end(look.reached, anyway=bool(fresh))
     return turn.events
 
 
@@ -89,13 +90,10 @@ def own(tenant: str, watch_id: str, txid: str) -> Item:
     return {"tenant": tenant, "watch_id": watch_id, "txid": txid}
 
 
-def _look_through(look: _Look, turn: Turn, sought: Sequence[Sought], more: Callable[[], bool]) -> None:
-    """Find the sought txids in the blocks that are new for any of them."""
-    starts = {one.after or turn.block for one in sought}
+def _look_through(look: _Look, starts: set[str], wanted: set[str], more: Callable[[], bool]) -> None:
+    """Find txids in the blocks after the first of some."""
     start = min((standing(look.node, one, look.last, TRAIL) for one in starts), key=lambda one: one.height)
-    if turn.block not in starts:
-        turn.move(start.block_hash)  # before one is noted as looked for: a run that crashes then is followed from here
-    look.reached, wanted = start.block_hash, {one.txid for one in sought}
+    look.reached = start.block_hash
     for number, block in enumerate(blocks_after(look.node, start, look.last)):
         look.blocks |= dict.fromkeys(wanted & block.txids, (block.block_hash, block.height))
         look.reached = block.block_hash
@@ -135,20 +133,15 @@ def _outside(txid: str) -> Sighting:
     return Sighting(txid, 0, "", 0, abandoned=False, told={})
 
 
-def _bring(turn: Turn, one: Sought, seen: Sighting | None) -> None:
-    """Write down what has happened to a txid and where it is, if that is new, and that it was looked for."""
-    if seen is None:
-        if one.after:
-            with suppress(Conflict):  # it was taken back; what else it may be, the next one meets
-                turn.table.transact([turn.lasts, one.stands, one.moved()])
-        return
+def _bring(turn: Turn, one: Sought, seen: Sighting) -> None:
+    """Write down what has happened to a txid and where it is, if that is new."""
     name, buried = aggregate(one.tenant, one.watch_id, one.txid), seen.confirmations > TRAIL
 
     def also(head: Head) -> list[Write]:
         return [one.buried() if buried else one.moved(head)]
 
     known = replace(journal.fresh(name), state=one.state, data={"block_hash": one.block_hash})
-    if buried or one.after or any(events(known, seen)):
+    if buried or any(events(known, seen)):
         observe(turn, name, own(one.tenant, one.watch_id, one.txid), seen, also, [one.stands])
 
 

@@ -83,7 +83,8 @@ class Sought:
     """A txid that is not buried yet.
 
     Args:
-        after: a block before it was made, until it was looked for in the blocks after that one; then empty.
+        after: the block after which it is looked for.
+        since: at which version of the followers' mark it was made: a run that began later than that looks for it.
         state: of its aggregate; empty while it was never seen.
         block_hash: where it is confirmed; empty if it is not.
         watch_version: of the watch.
@@ -93,6 +94,7 @@ class Sought:
     watch_id: str
     txid: str
     after: str
+    since: int
     state: str
     block_hash: str
     height: int
@@ -104,10 +106,9 @@ class Sought:
         """The condition that it is still watched."""
         return Check(_partition(self.tenant), self.watch_id, version(self.watch_version))
 
-    def moved(self, head: Head | None = None) -> Put:
-        """It was looked for; its aggregate is this from now on, or what it was."""
-        known = replace(self, after="", version=self.version + 1)
-        found = known if head is None else replace(known, **_place(head))
+    def moved(self, head: Head) -> Put:
+        """It is where its aggregate says."""
+        found = replace(self, version=self.version + 1, **_place(head))
         return Put(SOUGHT, _key(self.tenant, self.watch_id), asdict(found), version(self.version))
 
     def buried(self) -> Delete:
@@ -132,13 +133,14 @@ def made(tenant: str, by: str, subject: Subject, label: str, now_ms: int, **more
     )
 
 
-def sought(watch: Watch, after: str, head: Head) -> Put:
+def sought(watch: Watch, after: str, since: int, head: Head) -> Put:
     """The txid of a new watch is to be looked for in the blocks after one."""
     found = Sought(
         tenant=watch.tenant,
         watch_id=watch.watch_id,
         txid=watch.text,
         after=after,
+        since=since,
         watch_version=watch.version,
         version=watch.version,
         **_place(head),
@@ -149,7 +151,8 @@ def sought(watch: Watch, after: str, head: Head) -> Put:
 def written(watch: Watch, before: Watch | None) -> Put:
     """A watch that is new, or in the place of what it was before."""
     when = version(before.version) if before else Absent()
-    return Put(_partition(watch.tenant), watch.watch_id, asdict(watch), when)
+    item = asdict(watch) | {"descriptors": list(watch.descriptors)}
+    return Put(_partition(watch.tenant), watch.watch_id, item, when)
 
 
 def removed(watch: Watch) -> list[Write]:
@@ -200,12 +203,21 @@ def check_room(table: Table, tenant: str) -> None:
         )
 
 
+def every(table: Table, tenant: str) -> Iterator[Watch]:
+    """The watches of a tenant."""
+    return (_watch(item) for item in _items(table, _partition(tenant)))
+
+
 def all_sought(table: Table) -> Iterator[Sought]:
     """The txids of all tenants that are not buried yet."""
+    return (Sought(**item) for item in _items(table, SOUGHT))
+
+
+def _items(table: Table, partition: str) -> Iterator[Item]:
     after: str | None = None
     while True:
-        rows = table.query(SOUGHT, after=after, limit=MAX_PAGE)
-        yield from (Sought(**row.item) for row in rows.rows)
+        rows = table.query(partition, after=after, limit=MAX_PAGE)
+        yield from (row.item for row in rows.rows)
         after = rows.after
         if after is None:
             return

@@ -6,15 +6,15 @@ from dataclasses import replace
 from isthmus import journal
 from isthmus.bitcoin import chain, descriptors, watches
 from isthmus.bitcoin.descriptors import Watched, described, plain
-from isthmus.bitcoin.following import FOLLOWING, SETTLED_AT, TRANSACTION, aggregate, events
+from isthmus.bitcoin.following import FOLLOWING, SETTLED_AT, TRANSACTION, aggregate, events, marked
 from isthmus.bitcoin.outputs import judge
 from isthmus.bitcoin.wallets import WATCHES, make_wallet, node_wallet, patiently
 from isthmus.bitcoin.watch_views import WantedWatch
-from isthmus.bitcoin.watched_txids import BY, first_sighting, own
+from isthmus.bitcoin.watched_txids import BY, WHOSE, first_sighting, own
 from isthmus.bitcoin.watches import Subject, Watch
 from isthmus.failure import Conflict, FieldError, Invalid, NotFound
 from isthmus.ports import BitcoinNode, Caller
-from isthmus.storage.table import Put, Table, Write, version
+from isthmus.storage.table import Put, Table, Write
 
 RANGE_END = 1000
 _TRIES = 5
@@ -123,8 +123,8 @@ def _show_to_wallet(table: Table, node: BitcoinNode, asked: Watch, now_ms: int) 
 def _rewound(table: Table, node: BitcoinNode, asked: Watch) -> list[Write]:
     """What makes the next run look at all that happened since the watch begins."""
     wallet = node_wallet(asked.tenant, WATCHES)
-    mark = table.get(FOLLOWING, wallet)
-    if asked.since_s is None or mark is None or not mark["block"]:
+    mark, unmoved = marked(table, wallet)
+    if asked.since_s is None or not mark["block"]:
         return []
     start = chain.before(node, asked.since_s, chain.tip(node))
     try:
@@ -132,12 +132,13 @@ def _rewound(table: Table, node: BitcoinNode, asked: Watch) -> list[Write]:
             return []
     except NotFound:  # of another chain: the next run looks at everything
         return []
-    moved = {"block": start.block_hash, "version": mark["version"] + 1}
-    return [Put(FOLLOWING, wallet, moved, version(mark["version"]))]
+    moved = mark | {"block": start.block_hash, "version": mark["version"] + 1}
+    return [Put(FOLLOWING, wallet, moved, unmoved.when)]
 
 
 def _sought(table: Table, node: BitcoinNode, asked: Watch, block_hash: str | None) -> list[Write]:
     """What has a txid looked for from now on, and the first of its events if it is there already."""
+    mark, unmoved = marked(table, WHOSE)
     after = chain.back(node, chain.tip(node), SETTLED_AT)  # what was just mined may not be in the node's index yet
     name = aggregate(asked.tenant, asked.watch_id, asked.text)
     head, first = journal.load(table, name) or journal.fresh(name), None
@@ -148,7 +149,7 @@ def _sought(table: Table, node: BitcoinNode, asked: Watch, block_hash: str | Non
         more = own(asked.tenant, asked.watch_id, asked.text) if head.version == 0 else {}
         change = journal.draft(TRANSACTION, head, first[0], more | first[1], now_ms=asked.created_ms, by=BY)
         head, made = change.head, journal.writes(change)
-    return [watches.sought(asked, after.block_hash, head), *made]
+    return [unmoved, watches.sought(asked, after.block_hash, mark["version"], head), *made]
 
 
 def _invalid(detail: str, *refused: tuple[str, str]) -> Invalid:
