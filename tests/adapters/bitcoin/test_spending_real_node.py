@@ -71,6 +71,13 @@ def bump(here: SmallWorld, payment_id: str, key: str = "bump", feerate: int = 20
     return here.call(bump_fee, wanted, idempotency_key=key)[:2]
 
 
+def test_change_is_segwit_whomever_is_paid(here: SmallWorld, own_node: RegtestNode) -> None:
+    sent = paid(here)
+    change = own_node.rpc("getrawtransaction", sent["txid"], True)["vout"][sent["change_index"]]
+
+    assert change["scriptPubKey"]["type"] == "witness_v0_keyhash"
+
+
 def test_a_signed_transaction_is_sent_and_again_it_is_known(here: SmallWorld, own_node: RegtestNode) -> None:
     raw = built(here)
     status, first = broadcast(here, raw)

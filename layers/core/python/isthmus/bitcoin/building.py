@@ -14,7 +14,7 @@ from isthmus.bitcoin.coins import node_outpoint
 from isthmus.bitcoin.locks import locked
 from isthmus.bitcoin.psbts import finalized, signed
 from isthmus.bitcoin.views import undocumented, whole
-from isthmus.bitcoin.wallets import wallet_call
+from isthmus.bitcoin.wallets import wallet_call, watches_only
 from isthmus.failure import Failure, FieldError, Invalid, Precondition, Refused
 from isthmus.ports import BitcoinNode
 
@@ -159,8 +159,9 @@ def fund(node: BitcoinNode, draft: Draft, leased: Collection[str] = ()) -> Funde
         raise leased_coins(len(taken))
     inputs = [node_outpoint(coin) for coin in draft.coins]
     to = [{one.address: btc(one.amount_sat)} for one in draft.recipients]
+    options = _options(draft) | _change(node, draft.wallet)
     with locked(node, draft.wallet, leased):
-        reply = wallet_call(node, draft.wallet, "walletcreatefundedpsbt", inputs, to, 0, _options(draft))
+        reply = wallet_call(node, draft.wallet, "walletcreatefundedpsbt", inputs, to, 0, options)
     if not isinstance(reply, dict) or not isinstance(reply.get("psbt"), str):
         raise undocumented()
     try:
@@ -267,7 +268,7 @@ def fee_options(feerate_sat_per_kvb: int | None, target_blocks: int) -> dict[str
     return {"fee_rate": feerate(feerate_sat_per_kvb)}
 
 
-def _options(draft: Draft) -> Mapping[str, Any]:
+def _options(draft: Draft) -> dict[str, Any]:
     return fee_options(draft.feerate_sat_per_kvb, draft.target_blocks) | {
         "add_inputs": not draft.coins,
         "subtractFeeFromOutputs": list(draft.subtract_fee),
@@ -275,6 +276,11 @@ def _options(draft: Draft) -> Mapping[str, Any]:
         "lockUnspents": False,
         "include_unsafe": False,
     }
+
+
+def _change(node: BitcoinNode, wallet: str) -> dict[str, str]:
+    """Where change goes: segwit, as Knots would take p2pkh; a wallet that only watches may have no key of that type."""
+    return {} if watches_only(node, wallet) else {"change_type": "bech32"}
 
 
 def leased_coins(count: int) -> Failure:
