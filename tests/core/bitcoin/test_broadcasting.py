@@ -35,6 +35,9 @@ DECODED: dict[str, Any] = {
 }
 
 
+THERE = {"bestblock": "00", "value": Decimal("0.000803"), "confirmations": 6, "coinbase": False}
+
+
 def node(**other: Any) -> Node:
     """A node that has the coin, not the transaction, and would take it at a fee of 300 sat."""
     answers: dict[str, Any] = {
@@ -45,7 +48,8 @@ def node(**other: Any) -> Node:
         "gettxspendingprevout": [{"txid": SOURCE, "vout": 7}],
         "testmempoolaccept": [{"allowed": True, "fees": {"base": Decimal("0.000003")}}],
         "getaddressinfo": lambda address: {"ismine": address == OURS},
-        "gettxout": {"bestblock": "00", "value": Decimal("0.000803"), "confirmations": 6, "coinbase": False},
+        "gettxout": lambda txid, *_: THERE if txid == SOURCE else None,
+        "getindexinfo": {},
         "getblockchaininfo": {"chain": "main", "initialblockdownload": False, "blocks": 200, "mediantime": 1},
     }
     return Node(**(answers | other))
@@ -126,7 +130,7 @@ def test_who_cannot_be_asked_about_an_address_stops_it(failure: Failure) -> None
 
 
 WAITS = {"getmempoolentry": {"wtxid": TXID}}
-MINED = {"gettransaction": {"confirmations": 1}, "getrawtransaction": {"confirmations": 1}}
+MINED = {method: {"txid": TXID, "confirmations": 1} for method in ("gettransaction", "getrawtransaction")}
 
 
 @pytest.mark.parametrize("wallet", [TILL, ""])
@@ -142,16 +146,26 @@ def test_one_that_the_node_has_costs_nothing_holds_nothing_and_is_not_tried(wall
 @pytest.mark.parametrize(
     ("wallet", "question"), [(TILL, (TILL, "gettransaction", TXID)), ("", ("", "getrawtransaction", TXID, True))]
 )
-@pytest.mark.parametrize("told", [{"confirmations": 0}, {"confirmations": -1}, {}, None])
-def test_what_is_neither_waiting_nor_mined_is_tried(wallet: str, question: tuple[Any, ...], told: object) -> None:
-    asked = node(gettransaction=told, getrawtransaction=told)
+@pytest.mark.parametrize("told", [{"confirmations": 0}, {"confirmations": -1}, {}])
+def test_what_is_neither_waiting_nor_mined_is_tried(wallet: str, question: tuple[Any, ...], told: Any) -> None:
+    asked = node(gettransaction=told | {"txid": TXID}, getrawtransaction=told | {"txid": TXID})
 
     assert prepared(asked, wallet=wallet).detail["known"] is False
     assert question in asked.asked
 
 
-def test_a_mempool_entry_of_another_shape_is_none() -> None:
-    assert prepared(node(getmempoolentry={})).detail["known"] is False
+@pytest.mark.parametrize("other", [{"gettransaction": None}, {"gettransaction": {}}, {"getmempoolentry": {}}])
+def test_what_is_not_about_this_transaction_is_not_understood(other: dict[str, Any]) -> None:
+    assert refusal(lambda: prepared(node(**other))) == UNDOCUMENTED
+
+
+@pytest.mark.parametrize("wallet", [TILL, ""])
+def test_one_that_was_mined_is_known_by_an_output_that_is_unspent(wallet: str) -> None:
+    unspent = {(TXID, 1): THERE}
+    asked = node(testmempoolaccept=[{"allowed": False}], gettxout=lambda txid, vout, _: unspent.get((txid, vout)))
+
+    known = prepared(asked, wallet=wallet, max_spent_sat=1)
+    assert (known.detail["known"], known.max_msat, known.leases) == (True, 0, ())
 
 
 def test_a_wallet_that_is_not_there_is_told() -> None:

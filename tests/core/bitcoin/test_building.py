@@ -250,7 +250,7 @@ def test_who_spends_a_coin_is_asked_for_all_at_once_and_of_nothing_not_at_all() 
     assert building.spenders(Node(), []) == {}
 
 
-@pytest.mark.parametrize("reply", [None, {}, ["spendingtxid"]])
+@pytest.mark.parametrize("reply", [None, {}, ["spendingtxid"], [], [{"txid": "d" * 64, "vout": 0}]])
 def test_spenders_of_another_shape_are_not_understood(reply: object) -> None:
     assert refusal(lambda: building.spenders(Node(gettxspendingprevout=reply), [COIN])) == UNDOCUMENTED
 
@@ -262,7 +262,9 @@ def test_a_verdict_is_one_transactions() -> None:
     assert node.asked == [("", "testmempoolaccept", ["0200"])]
 
 
-@pytest.mark.parametrize("reply", [None, [], {}, ["allowed"], [{"allowed": True}, {"allowed": True}]])
+@pytest.mark.parametrize(
+    "reply", [None, [], {}, ["allowed"], [{"allowed": True}, {"allowed": True}], [{}], [{"allowed": 1}]]
+)
 def test_verdicts_of_another_shape_are_not_understood(reply: object) -> None:
     assert refusal(lambda: building.verdict(Node(testmempoolaccept=reply), "0200")) == UNDOCUMENTED
 

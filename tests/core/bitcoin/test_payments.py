@@ -15,8 +15,9 @@ from isthmus.failure import Refused as RefusedFailure
 from isthmus.ledger.records import LEASES
 from isthmus.storage.table import Put
 from tests.core.bitcoin.asking import ABSENT, Node, lost, no
+from tests.faults.bodies import txid_of
 from tests.faults.calls import ADDRESS
-from tests.faults.node import TILL, ModelNode, txid_of
+from tests.faults.node import TILL, ModelNode
 from tests.faults.world import MemoryTable, World
 from tests.readable import check_readable, refusal
 
@@ -31,6 +32,8 @@ SUCCEEDED = Succeeded(50_300_000)
 NOT_SEEN = Unknown("bitcoin/not-seen", seen=False)
 UNDOCUMENTED = Unknown("bitcoin/undocumented")
 LOST = Unknown("bitcoin/timeout")
+NOT_WAITING = no("getmempoolentry", -5)
+UNSEEN: dict[str, Any] = {"gettransaction": ABSENT, "getmempoolentry": NOT_WAITING}
 
 
 def connector(node: Any) -> BitcoinPayments:
@@ -79,13 +82,13 @@ def test_what_would_undo_another_payment_is_not_sent() -> None:
     ],
 )
 def test_an_answer_to_the_sending_is_this_outcome(answer: object, outcome: Outcome) -> None:
-    assert sent(Node(gettxspendingprevout=[], sendrawtransaction=answer)) == outcome
+    assert sent(Node(gettxspendingprevout=[PLACE], sendrawtransaction=answer)) == outcome
 
 
 @pytest.mark.parametrize("code", [-25, -26])
 def test_a_definite_no_is_one_to_this_sending_only(code: int) -> None:
     refused = no("sendrawtransaction", code)
-    node = Node(gettxspendingprevout=[], sendrawtransaction=refused, gettransaction=ABSENT, gettxout={})
+    node = Node(gettxspendingprevout=[PLACE], sendrawtransaction=refused, **UNSEEN, gettxout={})
 
     assert sent(node) == Refused(
         refused.kind, refused.code, refused.detail, refused.next_step, False, "bitcoin", str(code)
@@ -94,15 +97,15 @@ def test_a_definite_no_is_one_to_this_sending_only(code: int) -> None:
 
 def test_a_no_to_what_is_there_already_is_a_yes() -> None:
     known = {"txid": TXID, "confirmations": 2}
-    node = Node(gettxspendingprevout=[], sendrawtransaction=no("sendrawtransaction", -25), gettransaction=known)
+    node = Node(gettxspendingprevout=[PLACE], sendrawtransaction=no("sendrawtransaction", -25), gettransaction=known)
     assert sent(node) == SUCCEEDED
 
 
 def test_a_no_because_a_block_spends_its_coins_is_for_good() -> None:
     node = Node(
-        gettxspendingprevout=[],
+        gettxspendingprevout=[PLACE],
         sendrawtransaction=no("sendrawtransaction", -25),
-        gettransaction=lambda txid: ABSENT if txid == TXID else {"confirmations": 3},
+        **UNSEEN | {"gettransaction": lambda txid: ABSENT if txid == TXID else {"txid": SOURCE, "confirmations": 3}},
         gettxout=None,
         listwallets=[TILL],
     )
@@ -157,9 +160,9 @@ def test_an_answer_that_never_comes_says_nothing() -> None:
 @pytest.mark.parametrize(
     "answers",
     [
-        {"gettransaction": ABSENT},
-        {"gettransaction": {"txid": TXID, "confirmations": 0}, "getmempoolentry": no("getmempoolentry", -5)},
-        {"gettransaction": {"txid": TXID, "confirmations": -2}, "getmempoolentry": no("getmempoolentry", -5)},
+        UNSEEN,
+        {"gettransaction": {"txid": TXID, "confirmations": 0}, "getmempoolentry": NOT_WAITING},
+        {"gettransaction": {"txid": TXID, "confirmations": -2}, "getmempoolentry": NOT_WAITING},
     ],
 )
 def test_what_nobody_has_and_whose_coins_are_free_was_never_seen(answers: dict[str, Any]) -> None:
@@ -175,45 +178,87 @@ def test_what_nobody_has_and_whose_coins_are_free_was_never_seen(answers: dict[s
 def source(node_knows: Any, wallets: tuple[str, ...] = (TILL,)) -> Node:
     """A node that has not the transaction, nor its coin; and this of the transaction that makes the coin."""
     return Node(
-        gettransaction=lambda txid: ABSENT if txid == TXID else node_knows, gettxout=None, listwallets=list(wallets)
+        **UNSEEN | {"gettransaction": lambda txid: ABSENT if txid == TXID else node_knows},
+        gettxout=None,
+        listwallets=list(wallets),
     )
 
 
+EXCLUDED = payments._EXCLUDED
+MAKES = {"txid": SOURCE}
+
+
 @pytest.mark.parametrize(
-    ("knows", "for_good"),
+    ("knows", "outcome"),
     [
-        ({"confirmations": 1}, True),
-        ({"confirmations": -1}, True),
-        ({"confirmations": 0}, False),
-        ({}, False),
-        (ABSENT, False),
-        (lost("gettransaction"), False),
+        (MAKES | {"confirmations": 1}, EXCLUDED),
+        (MAKES | {"confirmations": -1}, EXCLUDED),
+        (MAKES | {"confirmations": 0}, NOT_SEEN),
+        (MAKES, NOT_SEEN),
+        (ABSENT, NOT_SEEN),
+        ({"txid": OTHER, "confirmations": 1}, UNDOCUMENTED),
+        (lost("gettransaction"), LOST),
     ],
 )
-def test_it_can_never_happen_only_if_a_block_has_decided_over_the_coin(knows: Any, for_good: bool) -> None:  # noqa: FBT001
-    told = looked_up(source(knows))
-    assert told == NOT_SEEN if not for_good else isinstance(told, Refused) and told.for_good
+def test_it_can_never_happen_only_if_a_block_has_decided_over_the_coin(knows: Any, outcome: Outcome) -> None:
+    assert looked_up(source(knows)) == outcome
+
+
+def test_what_arrives_and_is_mined_while_its_coins_are_looked_at_succeeded() -> None:
+    node = source(MAKES | {"confirmations": 1})
+    mined = {"txid": TXID, "confirmations": 1}
+    node.answers["gettxout"] = lambda *_: node.answers.update(gettransaction=lambda txid: mined | {"txid": txid})
+
+    assert looked_up(node) == SUCCEEDED
+
+
+def test_a_wallet_that_is_gone_says_nothing() -> None:
+    node = Node(gettransaction=no("gettransaction", -18), listwalletdir={"wallets": []})
+    assert looked_up(node) == Unknown("bitcoin/no-wallet")
+
+
+# of what others have signed
+
+FOREIGN = replace(PREPARED, detail={"wallet": "", "known": False})
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ({"getrawtransaction": {"txid": TXID, "confirmations": 1}}, SUCCEEDED),
+        ({"gettxout": lambda txid, *_: {"bestblock": OTHER} if txid == TXID else None}, SUCCEEDED),
+        ({"getindexinfo": {"txindex": {"synced": True}}}, EXCLUDED),
+        ({}, Unknown("bitcoin/no-index")),
+        ({"decoderawtransaction": {}}, UNDOCUMENTED),
+    ],
+)
+def test_coins_that_are_spent_may_be_spent_by_itself(told: dict[str, Any], outcome: Outcome) -> None:
+    node = source(MAKES | {"confirmations": 1})
+    node.answers |= {"getrawtransaction": ABSENT, "decoderawtransaction": {"vout": [{}]}, "getindexinfo": {}} | told
+
+    assert looked_up(node, FOREIGN) == outcome
 
 
 def test_every_wallet_is_asked_for_what_makes_the_coin() -> None:
     node = source(None, ("first", TILL, "third"))
-    node.answers["gettransaction"] = lambda txid: ABSENT if len(node.asked) < 5 else {"confirmations": 1}
+    known = {(TILL, SOURCE): MAKES | {"confirmations": 1}}
+    node.answers["gettransaction"] = lambda txid: known.get((node.asked[-1][0], txid), ABSENT)
 
-    assert isinstance(looked_up(node), Refused)
-    assert [one[:3] for one in node.asked[2:]] == [
+    assert looked_up(node) == EXCLUDED
+    assert [one[:3] for one in node.asked[3:]] == [
         ("", "listwallets"),
         ("first", "gettransaction", SOURCE),
         (TILL, "gettransaction", SOURCE),
+        (TILL, "gettransaction", TXID),
     ]
 
 
 def test_any_coin_that_is_gone_decides_it() -> None:
     two = replace(PREPARED, leases=(f"{OTHER}:1", COIN))
-    node = source({"confirmations": 1})
+    node = source(MAKES | {"confirmations": 1})
     node.answers["gettxout"] = lambda txid, *_: {"bestblock": OTHER} if txid == OTHER else None
 
-    told = looked_up(node, two)
-    assert isinstance(told, Refused)
+    assert looked_up(node, two) == EXCLUDED
     assert [one[2:4] for one in node.asked if one[1] == "gettxout"] == [(OTHER, 1), (SOURCE, 7)]
 
 

@@ -50,7 +50,7 @@ def node(inputs: list[Any] | None = None, tx: dict[str, Any] | None = None, **ot
         "walletprocesspsbt": lambda _, sign: {"psbt": "signed" if sign else "updated"},
         "decodepsbt": lambda psbt: told if psbt == "updated" else signed,
         "analyzepsbt": ANALYSIS,
-        "gettxspendingprevout": [],
+        "gettxspendingprevout": lambda places: places,
         "getaddressinfo": lambda address: {"ismine": address == OURS},
     }
     return Node(**(answers | other))
@@ -178,7 +178,8 @@ def test_a_coin_that_an_unsettled_payment_holds_is_left_to_it() -> None:
 
 @pytest.mark.parametrize(("spender", "signs"), [(TXID, True), ("b" * 64, False)])
 def test_what_would_replace_another_is_not_signed(spender: str, signs: bool) -> None:  # noqa: FBT001
-    asked = node(gettxspendingprevout=[{"txid": SOURCE, "vout": 7, "spendingtxid": spender}])
+    taken = [{"txid": SOURCE, "vout": 7, "spendingtxid": spender}, {"txid": SOURCE, "vout": 8}]
+    asked = node(gettxspendingprevout=taken)
     if signs:
         assert prepared(asked).identity == TXID
     else:

@@ -8,6 +8,7 @@ from isthmus.bitcoin.amounts import MSAT, sat_from_btc
 from isthmus.bitcoin.building import check_number, is_spent, leased_coins, spenders, synced_chain, verdict
 from isthmus.bitcoin.cosigners import joined
 from isthmus.bitcoin.objections import objected
+from isthmus.bitcoin.seen import confirmations, mined, waits
 from isthmus.bitcoin.views import outputs, undocumented, whole
 from isthmus.bitcoin.wallets import wallet_call
 from isthmus.effects import Prepared
@@ -53,12 +54,13 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
     reply = node.call("decoderawtransaction", raw)
     outputs(reply.get("vout") if isinstance(reply, dict) else None, pointer)
     txid, vsize, coins = _read(reply, pointer)
-    known = _known(node, request.wallet, txid)
-    tried = None if known else _tried(node, raw, coins, leased)
-    if tried is None and not known:
-        raise objected(node, reply, pointer)
-    fee_sat = tried or 0
-    spent_sat = fee_sat + others_sat(node, request.wallet, reply["vout"])
+    known = waits(node, txid) or (confirmations(node, request.wallet, txid) or 0) > 0
+    fee_sat = None if known else _tried(node, raw, coins, leased)
+    if fee_sat is None and not known:
+        known = bool(mined(node, request.wallet, txid, len(reply["vout"])))
+        if not known:
+            raise _objection(node, reply, coins, pointer)
+    spent_sat = (fee_sat or 0) + others_sat(node, request.wallet, reply["vout"])
     if not known and spent_sat > request.max_spent_sat:
         raise above_limit(spent_sat, request.max_spent_sat)
     return Prepared(
@@ -70,11 +72,24 @@ def prepare(node: BitcoinNode, request: RawTransaction, leased: Collection[str])
             "txid": txid,
             "wallet": request.wallet,
             "spent_sat": 0 if known else spent_sat,
-            "fee_sat": None if known else fee_sat,
+            "fee_sat": fee_sat,
             "vsize": vsize,
             "known": known,
         },
     )
+
+
+def is_ours(prepared: Prepared) -> bool:
+    """Whether the wallet has signed it itself; what is broadcast here may be anybody's."""
+    return "known" not in prepared.detail
+
+
+def count_outputs(node: BitcoinNode, raw: str) -> int:
+    """How many outputs a transaction has."""
+    reply = node.call("decoderawtransaction", raw)
+    if not isinstance(reply, dict) or not isinstance(reply.get("vout"), list):
+        raise undocumented()
+    return len(reply["vout"])
 
 
 def others_sat(node: BitcoinNode, wallet: str, made: Sequence[Mapping[str, Any]]) -> int:
@@ -147,26 +162,8 @@ def _read(reply: Any, pointer: str) -> tuple[str, int, tuple[str, ...]]:
         raise undocumented() from None
 
 
-def _known(node: BitcoinNode, wallet: str, txid: str) -> bool:
-    """Whether the node has it, waiting or mined, as far as it can tell without looking at every block."""
-    try:
-        if "wtxid" in node.call("getmempoolentry", txid):
-            return True
-    except NotFound:
-        pass
-    try:
-        known: Any = (
-            wallet_call(node, wallet, "gettransaction", txid) if wallet else node.call("getrawtransaction", txid, True)
-        )
-    except NotFound as failure:
-        if failure.code == "bitcoin/no-wallet":
-            raise
-        return False
-    return isinstance(known, dict) and known.get("confirmations", 0) > 0
-
-
 def _tried(node: BitcoinNode, raw: str, coins: Sequence[str], leased: Collection[str]) -> int | None:
-    """The fee, of a transaction that the node would take; None when it would not, though all coins are there."""
+    """The fee, of a transaction that the node would take; None when it would not."""
     if taken := set(coins) & set(leased):
         raise leased_coins(len(taken))
     if spenders(node, coins):
@@ -177,14 +174,19 @@ def _tried(node: BitcoinNode, raw: str, coins: Sequence[str], leased: Collection
             return sat_from_btc(found["fees"]["base"])
         except (LookupError, TypeError, ValueError):
             raise undocumented() from None
+    return None
+
+
+def _objection(node: BitcoinNode, reply: Mapping[str, Any], coins: Sequence[str], pointer: str) -> Failure:
+    """What speaks against a transaction that neither the chain has nor the node would take."""
     if any(is_spent(node, coin) for coin in coins):
         synced_chain(node)
-        raise Refused(
+        return Refused(
             "A coin that the transaction spends is spent already, or the node has never seen it; nothing was sent.",
             next_step="Look the transaction and its coins up; send first what it spends from, if need be.",
             code="bitcoin/inputs-spent",
         )
-    return None
+    return objected(node, reply, pointer)
 
 
 def is_own(node: BitcoinNode, wallet: str, address: object) -> bool:

@@ -206,7 +206,10 @@ def spenders(node: BitcoinNode, coins: Collection[str]) -> dict[str, str]:
     reply = node.call("gettxspendingprevout", [node_outpoint(coin) for coin in coins]) if coins else []
     if not isinstance(reply, list) or not all(isinstance(one, dict) for one in reply):
         raise undocumented()
-    return {f"{one.get('txid')}:{one.get('vout')}": one["spendingtxid"] for one in reply if "spendingtxid" in one}
+    told = {f"{one.get('txid')}:{one.get('vout')}": one.get("spendingtxid") for one in reply}
+    if told.keys() != set(coins):
+        raise undocumented()
+    return {coin: str(txid) for coin, txid in told.items() if txid is not None}
 
 
 def verdict(node: BitcoinNode, raw: str) -> Mapping[str, Any]:
@@ -215,6 +218,8 @@ def verdict(node: BitcoinNode, raw: str) -> Mapping[str, Any]:
     if not isinstance(verdicts, list) or len(verdicts) != 1 or not isinstance(verdicts[0], dict):
         raise undocumented()
     found: Mapping[str, Any] = verdicts[0]
+    if not isinstance(found.get("allowed"), bool):
+        raise undocumented()
     return found
 
 

@@ -46,6 +46,9 @@ def _lock(node: BitcoinNode, wallet: str, coins: Collection[str]) -> list[dict[s
                 wallet_call(node, wallet, "lockunspent", False, mine)
         except Invalid:
             continue
+        except Failure:
+            _unlock(node, wallet, mine)  # the node may have locked them, and its answer was lost
+            raise
         return mine
     raise Conflict(
         "Other payments change the wallet's coins at the same moment.",

@@ -6,7 +6,6 @@ Never `sendtoaddress`: its answer, when lost, leaves nothing to look up.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from isthmus import journal
 from isthmus.bitcoin import broadcasting, cpfp, funding, replacing
@@ -27,10 +26,9 @@ from isthmus.bitcoin.building import (
 from isthmus.bitcoin.cpfp import Child
 from isthmus.bitcoin.objections import below_floor
 from isthmus.bitcoin.replacing import Bump
-from isthmus.bitcoin.views import undocumented
-from isthmus.bitcoin.wallets import wallet_call
+from isthmus.bitcoin.seen import confirmations, decided, mined, waits
 from isthmus.effects import Outcome, Pending, Prepared, Refused, Succeeded, Unknown
-from isthmus.failure import Conflict, Failure, FieldError, Invalid, NotFound, Unavailable
+from isthmus.failure import Conflict, Failure, FieldError, Invalid, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
 from isthmus.journal import Head
 from isthmus.ledger.records import aggregate, leased
@@ -129,26 +127,16 @@ class BitcoinPayments:
         return _succeeded(prepared) if answered == prepared.identity else Unknown("bitcoin/undocumented")
 
     def look_up(self, prepared: Prepared) -> Outcome:
-        """Whether the node has it: in its mempool, or in the chain as its wallet knows."""
-        wallet = prepared.detail["wallet"]
+        """Whether the node has it: in the chain, as the wallet or an index knows, or in its mempool."""
         try:
-            known: Any = (
-                wallet_call(self.node, wallet, "gettransaction", prepared.identity)
-                if wallet
-                else self.node.call("getrawtransaction", prepared.identity, True)
-            )
-            if not isinstance(known, dict) or known.get("txid") != prepared.identity:
-                raise undocumented()
-            if known.get("confirmations", 0) > 0:
+            deep = confirmations(self.node, prepared.detail["wallet"], prepared.identity)
+            if (deep is not None and deep > 0) or waits(self.node, prepared.identity):
                 return _succeeded(prepared)
-            waiting = self.node.call("getmempoolentry", prepared.identity)
-            if not isinstance(waiting, dict) or "wtxid" not in waiting:
-                raise undocumented()
-        except NotFound:
-            return self._spent_elsewhere(prepared) or Unknown("bitcoin/not-seen", seen=False)
+            if any(decided(self.node, coin) for coin in prepared.leases):
+                return self._by_whom(prepared)
         except Failure as failure:
             return Unknown(failure.code)
-        return _succeeded(prepared)
+        return Unknown("bitcoin/not-seen", seen=False)
 
     def _why(self, prepared: Prepared, failure: Failure) -> Outcome:
         """A definite no to this one sending; for good if an input is spent in a block. It may also be there already."""
@@ -165,36 +153,20 @@ class BitcoinPayments:
             upstream_code=str(failure.upstream.code) if failure.upstream else "",
         )
 
-    def _spent_elsewhere(self, prepared: Prepared) -> Refused | None:
-        """A refusal for good when a block spends or excludes one of the inputs, and it is not ours that did."""
-        try:
-            for coin in prepared.leases:
-                txid, _, vout = coin.partition(":")
-                if self.node.call("gettxout", txid, int(vout), False) is None and self._decided(txid):
-                    return Refused(
-                        kind="conflict",
-                        code="bitcoin/inputs-spent",
-                        reason="A block has another transaction that spends the same coins, or those they come from.",
-                        next_step="Look at the wallet's history, then pay with a new Idempotency-Key.",
-                        for_good=True,
-                    )
-        except Failure:
-            return None
-        return None
+    def _by_whom(self, prepared: Prepared) -> Outcome:
+        """What a block has decided: success if it is ours that spends the coins, and a refusal for good if it is not.
 
-    def _decided(self, txid: str) -> bool:
-        """Whether a transaction of ours is in the chain, or a block has one that excludes it.
-
-        An input that is neither there nor unspent says nothing as long as what makes it still waits.
+        It is asked last, since ours may have arrived and been mined meanwhile. A wallet knows all that it has signed;
+        what others have signed is found in an index or by an output that is unspent, and else nobody can tell.
         """
-        for wallet in self.node.call("listwallets"):
-            try:
-                known: Any = wallet_call(self.node, wallet, "gettransaction", txid)
-            except NotFound:
-                continue
-            if known.get("confirmations", 0) != 0:
-                return True
-        return False
+        wallet, txid = prepared.detail["wallet"], prepared.identity
+        if broadcasting.is_ours(prepared):
+            there: bool | None = (confirmations(self.node, wallet, txid) or 0) > 0
+        else:
+            there = mined(self.node, wallet, txid, broadcasting.count_outputs(self.node, prepared.payload))
+        if there is None:
+            return Unknown("bitcoin/no-index")
+        return _succeeded(prepared) if there else _EXCLUDED
 
     def _try(self, signed: Signed, fee_sat: int, *, chosen: bool) -> None:
         """Ask the node whether it would take it.
@@ -228,6 +200,14 @@ def _feerate_too_low(floor: int) -> Invalid:
         errors=(FieldError("/feerate_sat_per_kvb", f"is below the {floor} sat/kvB that the node asks for"),),
     )
 
+
+_EXCLUDED = Refused(
+    kind="conflict",
+    code="bitcoin/inputs-spent",
+    reason="A block has another transaction that spends the same coins, or those they come from.",
+    next_step="Look at the wallet's history, then pay with a new Idempotency-Key.",
+    for_good=True,
+)
 
 _TAKEN = Refused(
     kind="conflict",
