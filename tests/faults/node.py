@@ -1,28 +1,35 @@
-"""A node as far as payments can tell it from a real one: coins, a mempool, blocks, and one wallet that signs.
+"""A node as far as payments can tell it from a real one: coins, a mempool, blocks, and one wallet that signs."""
 
-A transaction is a JSON body: `coins` that it spends, `to` whom it pays, their `amount` together, its `fee`, and a
-`serial` that tells it from others alike. What is left of the coins comes back to the wallet. A PSBT is the same body,
-and `signed` once the wallet has signed it.
-"""
-
-import base64
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from isthmus.bitcoin import codes
+from tests.faults.bodies import (
+    FEE_SAT,
+    OWN,
+    VSIZE,
+    Body,
+    body_of,
+    btc,
+    fee_of,
+    is_signed,
+    opened,
+    outpoint,
+    output,
+    packed,
+    place,
+    raw_of,
+    sat,
+    spent_by,
+    txid_of,
+)
 from tests.faults.world import NODE_READ_FAULTS, READ_FAULTS, SEND_FAULTS, World
 
 TILL = "isthmus.main.till"
-OWN = "bcrt1qown"
-FEE_SAT = 300
 ELSEWHERE = "elsewhere"
 """The transaction of somebody else who has the same keys."""
-
-Body = dict[str, Any]
 
 CHANGING = frozenset({"sendrawtransaction", "lockunspent"})
 """What leaves something behind on the node, also when its answer is lost."""
@@ -40,6 +47,8 @@ class ModelNode:
         indexed: whether it finds every mined transaction (txindex=1).
         swept: whether everything that was paid is spent again at once when it is mined.
         spoiled: what a wallet that lies builds instead.
+        arrived: transactions of others that pay the wallet, and waited once.
+        ahead: what happens once, just before something that was sent arrives.
     """
 
     world: World
@@ -57,6 +66,8 @@ class ModelNode:
     unreachable: bool = False
     sent: list[str] = field(default_factory=list)
     spoiled: Body = field(default_factory=dict)
+    arrived: dict[str, Body] = field(default_factory=dict)
+    ahead: Callable[[], None] | None = None
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
         kinds = SEND_FAULTS if method in CHANGING else READ_FAULTS if method == "gettxout" else NODE_READ_FAULTS
@@ -82,21 +93,23 @@ class ModelNode:
     def getwalletinfo(self, *_: Any) -> Any:
         return {"private_keys_enabled": True}
 
+    def getnewaddress(self, *_: Any) -> Any:
+        self.serial += 1
+        return f"{OWN}{self.serial}"
+
     def listunspent(self, least: int, *rest: Any) -> Any:
-        if rest and rest[0] == 0:
-            return []
-        smallest = sat(Decimal(rest[-1]["minimumAmount"])) if rest else 0
+        most, smallest = (rest[0], sat(Decimal(rest[-1]["minimumAmount"]))) if rest else (1, 0)
         return [
             {
                 **place(coin),
                 "amount": btc(self.coins[coin]),
-                "confirmations": 1,
+                "confirmations": int(coin not in self._unconfirmed()),
                 "scriptPubKey": "0014" + "00" * 20,
                 "label": "<b>not ours</b>",
                 "safe": True,
             }
-            for coin in sorted(self._free())
-            if self.coins[coin] >= smallest
+            for coin in sorted(self._unspent() - self.locked)
+            if self.coins[coin] >= smallest and least <= int(coin not in self._unconfirmed()) <= most
         ]
 
     def lockunspent(self, unlock: bool, coins: list[dict[str, Any]]) -> Any:  # noqa: FBT001 - the node's signature
@@ -110,9 +123,12 @@ class ModelNode:
         return [place(coin) for coin in sorted(self.locked)]
 
     def getaddressinfo(self, address: str) -> Any:
-        return {"ismine": address == OWN}
+        return {"ismine": address.startswith(OWN)}
 
     def gettransaction(self, txid: str) -> Any:
+        if txid in self.arrived:
+            excluded = f"{txid}:0" not in self.coins
+            return {"confirmations": -1 if excluded else int(txid in self.chain), "txid": txid}
         if any(coin.startswith(f"{txid}:") for coin in [*self.coins, *self.foreign]):
             return {"confirmations": 1, "txid": txid}
         for where, confirmations in ((self.chain, 1), (self.mempool, 0)):
@@ -141,6 +157,11 @@ class ModelNode:
         body = {**old, "coins": coins, "fee": fee, "serial": self.serial} | self.spoiled
         return {"psbt": packed(body), "fee": btc(fee)}
 
+    def createpsbt(self, inputs: Any, outputs: Any, locktime: int, replaceable: bool) -> Any:  # noqa: FBT001 - as above
+        coins = [outpoint(one) for one in inputs]
+        amount = sum(sat(Decimal(value)) for one in outputs for value in one.values())
+        return packed({"coins": coins, "amount": amount, "fee": self._worth(coins) - amount, "to": outputs})
+
     def walletprocesspsbt(self, psbt: str, sign: bool) -> Any:  # noqa: FBT001 - the node's signature
         body = opened("walletprocesspsbt", psbt)
         if sign and self.wallet_locked:
@@ -159,7 +180,7 @@ class ModelNode:
 
     def finalizepsbt(self, psbt: str) -> Any:
         body = opened("finalizepsbt", psbt)
-        return {"complete": _is_signed(body), "hex": raw_of(body)}
+        return {"complete": is_signed(body), "hex": raw_of(body)}
 
     def decodepsbt(self, psbt: str) -> Any:
         body = opened("decodepsbt", psbt)
@@ -184,7 +205,7 @@ class ModelNode:
             return {"inputs": [], "next": "creator", "error": "PSBT is not valid."}
         lacks = {"next": "signer", "missing": {"signatures": ["ab" * 20]}}
         told = {"next": "extractor"} if body.get("signed") else lacks
-        fee = {"fee": btc(fee_of(body)), "estimated_vsize": 140, "next": told["next"]}
+        fee = {"fee": btc(fee_of(body)), "estimated_vsize": VSIZE, "next": told["next"]}
         return fee | {"inputs": [told for _ in body["coins"]]}
 
     def decoderawtransaction(self, raw: str) -> Any:
@@ -195,13 +216,16 @@ class ModelNode:
         paid = [(address, value) for one in body["to"] for address, value in one.items()]
         left = self._worth(set(body["coins"])) - body["amount"] - fee_of(body)
         outputs = [*paid, *([(OWN, str(btc(left)))] if left > 0 else [])]
-        vout = [_output(index, address, value) for index, (address, value) in enumerate(outputs)]
-        return {"txid": txid_of(raw), "vin": [place(coin) for coin in body["coins"]], "vsize": 140, "vout": vout}
+        vout = [output(index, address, value) for index, (address, value) in enumerate(outputs)]
+        return {"txid": txid_of(raw), "vin": [place(coin) for coin in body["coins"]], "vsize": VSIZE, "vout": vout}
 
     def getrawtransaction(self, txid: str, verbose: bool) -> Any:  # noqa: FBT001 - the node's signature
         if txid not in self.mempool and not (self.indexed and txid in self.chain):
             raise codes.of_rpc("getrawtransaction", -5)
         return {"txid": txid, "confirmations": int(txid in self.chain)}
+
+    def getindexinfo(self, name: str) -> Any:
+        return {name: {"synced": True, "best_block_height": 1}} if self.indexed else {}
 
     # the mempool and the chain
 
@@ -210,6 +234,9 @@ class ModelNode:
         return [{"allowed": self._refusal(body) == 0, "fees": {"base": btc(fee_of(body))}}]
 
     def sendrawtransaction(self, raw: str) -> Any:
+        ahead, self.ahead = self.ahead, None
+        if ahead:
+            ahead()
         txid, body = txid_of(raw), body_of(raw)
         self.sent.append(txid)
         if txid in self.mempool:
@@ -229,15 +256,21 @@ class ModelNode:
     def getmempoolentry(self, txid: str) -> Any:
         if txid not in self.mempool:
             raise codes.of_rpc("getmempoolentry", -5)
-        return {"wtxid": txid, "vsize": 140}
+        body = self.mempool[txid]
+        parents = {coin.partition(":")[0] for coin in body["coins"]} & self.mempool.keys()
+        children = [name for name, one in self.mempool.items() if f"{txid}:0" in one["coins"]]
+        fees = {"base": btc(fee_of(body))}
+        return {"wtxid": txid, "vsize": VSIZE, "fees": fees, "depends": sorted(parents), "spentby": children}
 
     def gettxout(self, txid: str, vout: int, mempool: bool) -> Any:  # noqa: FBT001 - the node's signature
         """Null is one of its answers, and everything else is the other: it has no wrong shape."""
         there = self.chain.keys() | (self.mempool.keys() if mempool else set())
-        if txid in there:
+        if txid in there - self.arrived.keys():
             return None if self.swept and txid in self.chain else {"bestblock": "00", "value": Decimal(0)}
         coin = f"{txid}:{vout}"
-        spent = _spent(self.chain) | (_spent(self.mempool) if mempool else set())
+        if coin in self._unconfirmed() and not mempool:
+            return None
+        spent = spent_by(self.chain.values()) | (spent_by(self.mempool.values()) if mempool else set())
         unspent = {*self.coins, *self.foreign} - spent
         return {"bestblock": "00", "value": btc(self._worth([coin]))} if coin in unspent else None
 
@@ -250,6 +283,17 @@ class ModelNode:
         return found
 
     # what happens beside
+
+    def arrive(self, txid: str, amount_sat: int) -> None:
+        """Somebody else's transaction waits, at 1 sat/vB, and pays the wallet."""
+        self.mempool[txid] = self.arrived[txid] = {"coins": [], "amount": amount_sat, "fee": VSIZE, "to": []}
+        self.coins[f"{txid}:0"] = amount_sat
+
+    def exclude(self, txid: str) -> None:
+        """A block has another transaction in its place; what spends from it is gone with it."""
+        coin = f"{txid}:0"
+        self.mempool = {one: body for one, body in self.mempool.items() if one != txid and coin not in body["coins"]}
+        del self.coins[coin]
 
     def mine(self) -> None:
         """Everything that waits is in a block."""
@@ -268,15 +312,15 @@ class ModelNode:
     @property
     def effects(self) -> list[str]:
         """The payments that exist."""
-        return [txid for txid in [*self.mempool, *self.chain] if txid != ELSEWHERE]
+        return [txid for txid in [*self.mempool, *self.chain] if txid not in {ELSEWHERE, *self.arrived}]
 
     def _all_spent(self, fee_sat: int) -> Body:
-        coins = ({*self.coins, *self.foreign}) - _spent(self.chain) - _spent(self.mempool)
+        coins = ({*self.coins, *self.foreign}) - spent_by(self.chain.values()) - spent_by(self.mempool.values())
         return {"coins": sorted(coins), "amount": 0, "serial": -1, "to": [], "fee": fee_sat}
 
     def _refusal(self, body: Body) -> int:
         """The code of the node's no, or 0: coins must be there, and all that is replaced be outbid together."""
-        if not set(body["coins"]) <= {*self.coins, *self.foreign} - _spent(self.chain):
+        if not set(body["coins"]) <= {*self.coins, *self.foreign} - spent_by(self.chain.values()):
             return -25
         return -26 if self._rivals(body) and fee_of(body) <= sum(map(fee_of, self._rivals(body).values())) else 0
 
@@ -284,10 +328,14 @@ class ModelNode:
         return {txid: one for txid, one in self.mempool.items() if set(one["coins"]) & set(body["coins"])}
 
     def _unspent(self) -> set[str]:
-        return set(self.coins) - _spent(self.chain) - _spent(self.mempool)
+        return set(self.coins) - spent_by(self.chain.values()) - spent_by(self.mempool.values())
+
+    def _unconfirmed(self) -> set[str]:
+        return {f"{txid}:0" for txid in self.arrived if txid in self.mempool}
 
     def _free(self) -> set[str]:
-        return self._unspent() - self.locked
+        """What the wallet chooses from: nothing that others have paid it and may undo."""
+        return self._unspent() - self.locked - self._unconfirmed()
 
     def _enough(self, coins: list[str], amount: int) -> list[str]:
         """The coins, and as many more as are needed and there are."""
@@ -302,78 +350,9 @@ class ModelNode:
 
     def _touches(self, body: Body) -> bool:
         """Whether a transaction is the wallet's: it spends its coins, or pays it."""
-        return bool(set(body["coins"]) & set(self.coins)) or any(OWN in one for one in body["to"])
+        return bool(set(body["coins"]) & set(self.coins)) or any(
+            address.startswith(OWN) for one in body["to"] for address in one
+        )
 
     def __getattr__(self, name: str) -> Any:
         raise codes.of_rpc(name, -32601)
-
-
-def packed(body: Body) -> str:
-    """The PSBT of a body."""
-    return base64.b64encode(json.dumps(body).encode()).decode()
-
-
-def opened(method: str, psbt: str) -> Body:
-    """The body of a PSBT."""
-    try:
-        body: Body = json.loads(base64.b64decode(psbt, validate=True))
-    except ValueError:
-        raise codes.of_rpc(method, -22) from None
-    return body
-
-
-def raw_of(body: Body) -> str:
-    """The transaction of a body, hexadecimal, which is the same whoever has signed it."""
-    unsigned = {name: value for name, value in body.items() if name not in {"signed", "by", "needs"}}
-    return json.dumps(unsigned).encode().hex()
-
-
-def body_of(raw: str) -> Body:
-    """The body of a transaction."""
-    body: Body = json.loads(bytes.fromhex(raw))
-    return body
-
-
-def txid_of(raw: str) -> str:
-    """The id of a transaction."""
-    return "a" + hashlib.sha256(raw.encode()).hexdigest()[1:]
-
-
-def fee_of(body: Mapping[str, Any]) -> int:
-    """What a transaction pays the miner, in satoshi."""
-    return int(body.get("fee", FEE_SAT))
-
-
-def btc(amount_sat: int) -> Decimal:
-    """An amount as the node writes it."""
-    return Decimal(amount_sat) / 100_000_000
-
-
-def sat(amount: Decimal) -> int:
-    """An amount in satoshi."""
-    return int(amount * 100_000_000)
-
-
-def outpoint(named: Mapping[str, Any]) -> str:
-    """`txid:vout`."""
-    return f"{named['txid']}:{named['vout']}"
-
-
-def place(coin: str) -> dict[str, Any]:
-    """The node's notation of `txid:vout`."""
-    txid, _, vout = coin.partition(":")
-    return {"txid": txid, "vout": int(vout)}
-
-
-def _is_signed(body: Body) -> bool:
-    """Whether it has the wallet's signature, or those of as many signers as it needs."""
-    return bool(body.get("signed")) or len(body.get("by", [])) >= body.get("needs", 1)
-
-
-def _output(index: int, address: str, value: str) -> dict[str, Any]:
-    script = {"hex": address.encode().hex(), "address": address, "type": "witness_v0_keyhash"}
-    return {"n": index, "value": Decimal(value), "scriptPubKey": script}
-
-
-def _spent(transactions: Mapping[str, Body]) -> set[str]:
-    return {coin for one in transactions.values() for coin in one["coins"]}

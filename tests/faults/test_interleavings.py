@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from isthmus import journal
+from isthmus.access.budgets import Limits
 from isthmus.bitcoin.payments import BitcoinPayments
 from isthmus.effects import Outcome, Unknown
 from isthmus.failure import Failure
@@ -17,9 +18,11 @@ from isthmus.ledger.engine import Ledger
 from isthmus.ledger.records import FINAL, LEASES, Intent, aggregate, leased, prepared_of
 from isthmus.storage.table import Write
 from tests.faults.node import ModelNode
-from tests.faults.payment import ADA, INTENT, LIMITS, WANTED
+from tests.faults.spends import WANTED
+from tests.faults.trial import ADA, AMOUNT_SAT
 from tests.faults.world import MemoryTable, World
 
+LIMITS = Limits(10_000_000_000, 10_000_000_000, 100)
 STEPS = 5
 """Writes and sendings of each that are put in order; what comes after runs as it likes, one at a time."""
 
@@ -89,7 +92,7 @@ class Scene:
             self.world.leave(me)
 
     def pay(self, key: str = "one") -> Callable[[], str]:
-        intent = Intent("bitcoin.send_payment", "bitcoin", ADA, key, INTENT.request)
+        intent = Intent("bitcoin.send_payment", "bitcoin", ADA, key, {"amount_sat": AMOUNT_SAT})
         return lambda: self.ledger.pay(intent, WANTED, LIMITS).state
 
     def look(self) -> str:

@@ -1,54 +1,78 @@
-"""Payments under every schedule of up to two faults: whatever is lost, late, doubled or crashes, money moves once."""
+"""Operations that spend under schedules of faults: whatever is lost, late, doubled or crashes, money moves once."""
+
+from functools import cache
 
 import pytest
 
-from tests.faults.payment import CASES, Case, Trial, trial
-from tests.faults.world import Schedule, World, schedules
+from tests.faults.events import taken
+from tests.faults.exploring import Explored, explore
+from tests.faults.spends import BROADCAST_TRANSACTION, SEND_PAYMENT, SPENDS
+from tests.faults.trial import Case, Spend, trial
 
-EXPECTED_CALLS = {
-    *("get", "query", "transact", "getblockchaininfo", "walletcreatefundedpsbt", "walletprocesspsbt", "finalizepsbt"),
-    *("decoderawtransaction", "testmempoolaccept", "sendrawtransaction", "gettransaction"),
+EACH = 120
+"""Schedules of a case: all of one fault, and some of two."""
+
+EVERY = {"get", "query", "transact"}
+CALLS = {
+    "send_payment": {
+        *("getblockchaininfo", "listunspent", "lockunspent", "walletcreatefundedpsbt", "walletprocesspsbt"),
+        *("finalizepsbt", "decoderawtransaction", "gettxspendingprevout", "testmempoolaccept", "sendrawtransaction"),
+        *("gettransaction", "getmempoolentry", "gettxout", "listwallets"),
+    },
+    "broadcast_transaction": {
+        *("combinepsbt", "finalizepsbt", "decoderawtransaction", "getmempoolentry", "gettransaction"),
+        *("getrawtransaction", "gettxspendingprevout", "testmempoolaccept", "getaddressinfo", "gettxout"),
+        *("getindexinfo", "listwallets", "sendrawtransaction"),
+    },
+    "sign_transaction": {
+        *("walletprocesspsbt", "decodepsbt", "analyzepsbt", "gettxspendingprevout", "getaddressinfo", "finalizepsbt"),
+    },
+    "bump_fee": {
+        *("psbtbumpfee", "walletprocesspsbt", "finalizepsbt", "decoderawtransaction", "gettxspendingprevout"),
+        *("testmempoolaccept", "getmempoolentry", "sendrawtransaction", "gettransaction", "gettxout", "listwallets"),
+    },
+    "bump_fee_child": {
+        *("getwalletinfo", "gettransaction", "getmempoolentry", "listunspent", "listlockunspent", "getnewaddress"),
+        *("createpsbt", "analyzepsbt", "walletprocesspsbt", "finalizepsbt", "decoderawtransaction"),
+        *("gettxspendingprevout", "testmempoolaccept", "sendrawtransaction", "gettxout", "listwallets"),
+    },
 }
+each_spend = pytest.mark.parametrize("spend", SPENDS, ids=lambda one: one.name)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_no_schedule_of_two_faults_breaks_an_invariant(case: Case) -> None:
-    trials: list[Trial] = []
-
-    def run(schedule: Schedule) -> World:
-        trials.append(trial(schedule, case))
-        return trials[-1].world
-
-    broken = [(dict(schedule), trials[-1].broken) for schedule, _ in schedules(run, faults=2, at_most=1_200)]
-
-    assert [one for one in broken if one[1]] == []
-    assert len(trials) == 1_200
+@cache
+def explored(spend: Spend) -> Explored:
+    return explore(spend, faults=2, at_most=EACH)
 
 
-def test_every_call_that_a_payment_makes_is_tried_with_every_fault_it_can_have() -> None:
-    tried: set[tuple[str, str]] = set()
-    possible: set[tuple[str, str]] = set()
-    for case in CASES:
-        for schedule, world in schedules(
-            lambda schedule, case=case: trial(schedule, case).world, faults=1, at_most=500
-        ):
-            names = [name.split()[0] for name, _ in world.calls]
-            tried |= {(names[index], kind) for index, kind in schedule.items()}
-            possible |= {(name.split()[0], kind) for name, kinds in world.calls for kind in kinds if not schedule}
+@each_spend
+def test_no_schedule_of_two_faults_breaks_an_invariant(spend: Spend) -> None:
+    found = explored(spend)
 
-    assert possible <= tried
-    assert {name for name, _ in tried} >= EXPECTED_CALLS
+    assert found.broken == []
+    assert found.ran.total() > 1_000
+    assert found.ran[2] > 300
 
 
-def _world(case: Case, schedule: Schedule) -> World:
-    return trial(schedule, case).world
+@each_spend
+def test_every_call_is_tried_with_every_fault_it_can_have(spend: Spend) -> None:
+    found = explored(spend)
+
+    assert found.possible <= found.tried
+    assert {name for name, _ in found.tried} >= CALLS[spend.name] | EVERY
 
 
-def test_without_a_fault_the_first_answer_is_success() -> None:
-    run = trial({}, Case())
-    assert (run.told, len(run.node.sent)) == (["succeeded"], 1)
+@each_spend
+def test_without_a_fault_the_first_answer_is_success(spend: Spend) -> None:
+    run = trial(spend, Case(), {})
+    assert (run.told, run.state, run.broken) == (["succeeded"], "succeeded", [])
 
 
 def test_a_refusal_of_the_first_sending_is_final() -> None:
-    run = trial({}, Case(refuses=1))
+    run = trial(SEND_PAYMENT, Case(refuses=1), {})
     assert (run.told, run.node.effects) == (["refused"], [])
+
+
+def test_what_waits_is_not_replaced_by_what_is_broadcast() -> None:
+    run = trial(BROADCAST_TRANSACTION, Case(before=taken), {})
+    assert (run.told, run.node.sent) == (["refused"], [])

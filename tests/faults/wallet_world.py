@@ -10,10 +10,9 @@ from typing import Any
 from isthmus import wiring
 from isthmus.bitcoin import codes
 from isthmus.ports import BitcoinNode
+from tests.faults.bodies import btc
 from tests.faults.calls import SmallWorld, small_world
-from tests.faults.node import TILL, Body, ModelNode, btc, fee_of, outpoint, packed, sat
-
-VSIZE = 140
+from tests.faults.node import TILL, ModelNode
 
 
 @dataclass
@@ -24,7 +23,6 @@ class WalletNode(ModelNode):
     unloaded: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
     imported: list[Any] = field(default_factory=list)
-    arrived: dict[str, Body] = field(default_factory=dict)
     pruned_until_s: int = 0
 
     def call(self, method: str, *params: Any, deadline_s: float = 20.0, wallet: str = "") -> Any:
@@ -87,50 +85,6 @@ class WalletNode(ModelNode):
     def importdescriptors(self, wallet: str, asked: list[Any]) -> Any:
         self.imported += asked
         return [{"success": True} for _ in asked]
-
-    # what others pay the till, and children of that
-
-    def arrive(self, txid: str, amount_sat: int) -> None:
-        """Somebody else's transaction waits, at 1 sat/vB, and pays the till."""
-        self.mempool[txid] = self.arrived[txid] = {"coins": [], "amount": amount_sat, "fee": VSIZE, "to": []}
-        self.coins[f"{txid}:0"] = amount_sat
-
-    def exclude(self, txid: str) -> None:
-        """A block has another transaction in its place; what spends from it is gone with it."""
-        coin = f"{txid}:0"
-        self.mempool = {one: body for one, body in self.mempool.items() if one != txid and coin not in body["coins"]}
-        del self.coins[coin]
-
-    @property
-    def effects(self) -> list[str]:
-        """The payments that exist."""
-        return [txid for txid in super().effects if txid not in self.arrived]
-
-    def listunspent(self, least: int, *rest: Any) -> Any:
-        if not rest or rest[0] != 0:
-            return super().listunspent(least, *rest)
-        return [one | {"confirmations": 0} for one in super().listunspent(least) if one["txid"] in self.mempool]
-
-    def gettransaction(self, txid: str) -> Any:
-        if txid not in self.arrived:
-            return super().gettransaction(txid)
-        excluded = f"{txid}:0" not in self.coins
-        return {"confirmations": -1 if excluded else int(txid in self.chain), "txid": txid}
-
-    def gettxout(self, txid: str, vout: int, mempool: bool) -> Any:  # noqa: FBT001 - the node's signature
-        waits = txid in self.arrived and txid in self.mempool
-        return None if waits and not mempool else super().gettxout(txid, vout, mempool)
-
-    def getmempoolentry(self, txid: str) -> Any:
-        entry, body = super().getmempoolentry(txid), self.mempool[txid]
-        parents = {coin.partition(":")[0] for coin in body["coins"]} & self.mempool.keys()
-        children = [one for one, other in self.mempool.items() if f"{txid}:0" in other["coins"]]
-        return entry | {"fees": {"base": btc(fee_of(body))}, "depends": sorted(parents), "spentby": children}
-
-    def createpsbt(self, inputs: Any, outputs: Any, locktime: int, replaceable: bool) -> Any:  # noqa: FBT001 - as above
-        coins = [outpoint(one) for one in inputs]
-        amount = sum(sat(Decimal(value)) for one in outputs for value in one.values())
-        return packed({"coins": coins, "amount": amount, "fee": self._worth(coins) - amount, "to": outputs})
 
 
 @contextmanager

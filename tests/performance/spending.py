@@ -3,24 +3,25 @@
 import statistics
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 PAYMENTS = 300
 SCHEDULES = 20_400
+"""Of each operation."""
 
 
 def measure() -> dict[str, tuple[float, str]]:
     """Milliseconds of the median payment without its connector; schedules without a violation; planted bugs found."""
-    from tests.faults.payment import CASES
-    from tests.faults.test_planted_bugs import BUGS, first_violation
+    from tests.faults.exploring import first_violation
+    from tests.faults.planted import BUGS
 
-    found = sum(any(first_violation(*bug, case) for case in CASES) for bug in BUGS)
+    tried = _schedules()
     return {
         "ledger_p50_ms": (round(_latency_ms(), 2), "ms"),
-        "schedules": (_schedules(), "schedules"),
-        "planted_bugs_caught": (found, "bugs"),
+        "schedules": (min(tried.values()), "schedules"),
+        **{f"schedules_{name}": (number, "schedules") for name, number in tried.items()},
+        "planted_bugs_caught": (sum(first_violation(bug) is not None for bug in BUGS), "bugs"),
     }
 
 
@@ -57,21 +58,20 @@ def _latency_ms() -> float:
     return statistics.median(took) * 1000
 
 
-def _schedules() -> int:
-    """How many schedules of up to three faults were tried, if none of them broke an invariant; else 0."""
-    from tests.faults.payment import CASES, Case, Trial, trial
-    from tests.faults.world import Schedule, World, schedules
+def _schedules() -> dict[str, int]:
+    """How many schedules of up to three faults each operation that spends has survived; 0 if it broke an invariant."""
+    from tests.faults.exploring import explore
+    from tests.faults.spends import SPENDS
 
-    def run(case: Case, done: list[Trial], schedule: Schedule) -> World:
-        done.append(trial(schedule, case))
-        return done[-1].world
-
-    tried, broken = 0, 0
-    started = time.process_time()
-    for case in CASES:
-        done: list[Trial] = []
-        for _ in schedules(partial(run, case, done), faults=3, at_most=SCHEDULES // len(CASES)):
-            tried += 1
-            broken += bool(done.pop().broken)
-    print(f"# {tried} schedules in {time.process_time() - started:.1f} s of CPU, {broken} violations", flush=True)
-    return 0 if broken else tried
+    tried: dict[str, int] = {}
+    for spend in SPENDS:
+        started = time.process_time()
+        found = explore(spend, faults=3, at_most=-(-SCHEDULES // len(spend.cases)))
+        took_s, faults = time.process_time() - started, ", ".join(str(found.ran[number]) for number in range(4))
+        print(
+            f"# {spend.name}: {found.ran.total()} schedules ({faults} of 0 to 3 faults) in {len(spend.cases)} cases, "
+            f"{len(found.broken)} violations, {took_s:.1f} s of CPU",
+            flush=True,
+        )
+        tried[spend.name] = 0 if found.broken else found.ran.total()
+    return tried

@@ -17,7 +17,7 @@ from isthmus.failure import Unknown as UnknownFailure
 from isthmus.ledger.engine import Ledger
 from isthmus.ledger.records import FINAL, NOT_RECORDED, UNSETTLED, Intent, leased
 from tests.faults.node import ModelNode
-from tests.faults.payment import ADA
+from tests.faults.trial import ADA
 from tests.faults.world import READ_FAULTS, SEND_FAULTS, Crash, MemoryTable, World
 
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
