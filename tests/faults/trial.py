@@ -143,7 +143,7 @@ class Trial:
         self.other = Ledger(self.table, {payments.CONNECTOR: real[payments.CONNECTOR]}, lambda: self.now_ms)
         made = self.makes(self.table, self.node) if self.makes else real[self.spend.connector]
         self.ledger = self.engine(self.table, {self.spend.connector: made}, lambda: self.now_ms)
-        self.schedule = self.engine(self.table, real | self.ledger.connectors, lambda: self.now_ms)
+        self.schedule = self.engine(self.table, {**real, **self.ledger.connectors}, lambda: self.now_ms)
 
     def begin(self) -> None:
         """What there is before the client asks."""
