@@ -102,9 +102,6 @@ def test_outputs_of_another_shape_are_not_understood(made: dict[str, Any]) -> No
     [
         (TILL, OURS, {"ismine": True}, True),
         (TILL, OURS, {"ismine": False}, False),
-        (TILL, OURS, {"ismine": 1}, False),
-        (TILL, OURS, {}, False),
-        (TILL, OURS, None, False),
         (TILL, OURS, no("getaddressinfo", -5), False),
     ],
 )
@@ -113,6 +110,11 @@ def test_an_address_is_the_wallets_only_if_the_node_says_so(wallet: str, address
 
     assert is_own(asked, wallet, address) is own
     assert asked.asked == [(TILL, "getaddressinfo", OURS)]
+
+
+@pytest.mark.parametrize("told", [None, [], {}, {"ismine": 1}])
+def test_what_is_not_about_an_address_is_not_understood(told: object) -> None:
+    assert refusal(lambda: is_own(Node(getaddressinfo=told), TILL, OURS)) == UNDOCUMENTED
 
 
 def test_no_wallet_and_no_address_are_not_asked_about() -> None:

@@ -201,7 +201,10 @@ def is_own(node: BitcoinNode, wallet: str, address: object) -> bool:
         if isinstance(failure, Invalid):
             return False
         raise
-    return isinstance(info, dict) and info.get("ismine") is True
+    mine = info.get("ismine") if isinstance(info, dict) else None
+    if not isinstance(mine, bool):
+        raise undocumented()
+    return mine
 
 
 def _unusable(why: str, *pointers: str) -> Invalid:
