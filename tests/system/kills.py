@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Event
 from typing import TypeVar
 
 from tests.system.spending import NOTHING, PASSES, Till, kill_all
@@ -52,22 +51,23 @@ def killed_while_paying(till: Till, kills: int, seed: int = 4) -> Killed:
 
 def _killed(till: Till, name: str, payees: Iterator[str], life_s: float, figures: Counter[str]) -> list[str]:
     """Payers pay until the system is killed under them; the keys they used."""
-    over, keys = Event(), list[str]()
+    keys = list[str]()
 
     def pay_on(number: int) -> None:
-        while not over.is_set():
+        for payee in payees:
             key = f"{name}-{number}-{len(keys)}"
             keys.append(key)
-            till.pay(key, next(payees))
+            if till.pay(key, payee) is None:  # it is dead
+                return
 
     with ThreadPoolExecutor(PAYERS) as pool:
         payers = [pool.submit(pay_on, number) for number in range(PAYERS)]
         time.sleep(life_s)
-        over.set()
+        asked = list(keys)
         figures["processes killed"] += kill_all(json.loads((till.system.home / "runtime.json").read_text())["pid"])
         for payer in payers:
             payer.result()
-    under_way = sum(till.told[key] == [None] for key in keys)
+    under_way = sum(till.told[key] == [None] for key in asked)
     figures["kills"] += 1
     figures["killed with payments under way"] += under_way > 0
     figures["payments under way"] += under_way
