@@ -10,7 +10,7 @@ from isthmus.effects import Outcome, Pending, Refused, Succeeded, Unknown
 from isthmus.failure import Conflict, Failure, Funds, Integrity, Invalid, Precondition, Unavailable
 from isthmus.failure import Unknown as UnknownFailure
 from isthmus.journal import Head
-from isthmus.ledger import engine
+from isthmus.ledger import answers, engine
 from isthmus.ledger.records import LADDER_S, LEASES, PATIENCE_MS, PAYMENT, UNSETTLED, aggregate, leased
 from tests.core.ledger.desk import ADA, NOW_MS, PREPARED, Desk, intent, no_answer
 from tests.readable import check_readable, refusal
@@ -515,7 +515,8 @@ def test_what_takes_the_place_of_a_payment_is_named_in_its_record(desk: Desk) ->
     desk.till.answers = [Succeeded(50)]
     desk.pay("new")
 
-    assert desk.head("old").data["replaced_by"] == intent("new").payment_id
+    assert answers.view(desk.head("new")).replaces == old
+    assert answers.view(desk.head("old")).replaced_by == intent("new").payment_id
     assert desk.head("old").data["replaced_by_identity"] == "the other txid"
     assert (desk.happened("old")[-1], desk.events("old")[-1].by) == ("replaced", ADA.id)
     assert (desk.head("old").state, desk.budget().spent_msat) == ("succeeded", 950)
