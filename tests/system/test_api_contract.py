@@ -76,6 +76,10 @@ CHECKS = (
 `unsupported_method`: a route of API Gateway is a method and a path, and what is no route is 404."""
 
 
+REFUSALS = ("400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "5xx")
+"""What invalid data may be answered with: Schemathesis' own list, and 413 for a body that is too large besides."""
+
+
 @dataclass
 class Findings:
     """What came of all requests, by operation; an operation is called `METHOD path`."""
@@ -223,7 +227,9 @@ def configured(system: Any, values: dict[str, list[str]], *phases: str, examples
             "generation": {"mode": "all", "no-shrink": True, "database": "none"},
             "phases": {name: {"enabled": name in phases} for name in ("examples", "coverage", "stateful")}
             | {"fuzzing": {"enabled": "fuzzing" in phases, "generation": enough}},
-            "checks": {"enabled": False} | {name: {"enabled": True} for name in CHECKS},
+            "checks": {"enabled": False}
+            | {name: {"enabled": True} for name in CHECKS}
+            | {"negative_data_rejection": {"enabled": True, "expected-statuses": list(REFUSALS)}},
             "dictionaries": {name: {"values": found} for name, found in values.items()},
             "parameters": {name: {"dictionary": name, "probability": 0.4} for name in values},
             "operations": fewer,
