@@ -16,11 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "mutation"
 FLOOR = 0.85
+PAYMENTS = ("payments", "building", "broadcasting", "signing", "coins", "amounts", "addresses")
 AREAS = {
-    "failure": ("isthmus/failure.py", ("tests/core/test_failure.py",)),
-    "outbound": ("isthmus/outbound/*", ("tests/core/outbound",)),
+    "failure": (("isthmus/failure.py",), ("tests/core/test_failure.py",)),
+    "outbound": (("isthmus/outbound/*",), ("tests/core/outbound",)),
     "access": (
-        "isthmus/access/*",
+        ("isthmus/access/*",),
         (
             "tests/core/access",
             "tests/adapters/access",
@@ -31,8 +32,26 @@ AREAS = {
             "tests/security/test_replays.py",
         ),
     ),
+    "ledger": (
+        ("isthmus/ledger/*", "isthmus/journal.py", "isthmus/feed.py"),
+        (
+            "tests/core/ledger",
+            "tests/core/test_journal.py",
+            "tests/core/test_feed.py",
+            "tests/operations/ledger",
+            "tests/operations/state",
+            "tests/operations/bitcoin/test_send_payment.py",
+            "tests/operations/bitcoin/test_bump_fee.py",
+            "tests/faults/test_by_hand.py",
+            "tests/faults/test_schedules.py",
+        ),
+    ),
+    "payments": (
+        tuple(f"isthmus/bitcoin/{name}.py" for name in PAYMENTS),
+        ("tests/core/bitcoin", "tests/operations/bitcoin"),
+    ),
 }
-"""What is changed, and which tests should notice."""
+"""What is changed, and which tests should notice; of these the quick ones, without schedules of two faults."""
 
 NOTICED = {"killed", "timeout"}
 
@@ -77,10 +96,10 @@ def plant(area: str) -> Path:
         shutil.copytree(ROOT / source, tree / target, ignore=shutil.ignore_patterns("__pycache__"))
     settings = {
         "source_paths": ["src/isthmus"],
-        "only_mutate": [f"src/{changed}"],
+        "only_mutate": [f"src/{one}" for one in changed],
         "also_copy": ["functions", "infra"],
-        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
-        "pytest_add_cli_args_test_selection": tests,
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-m", "not node and not system and not deploy"],
+        "pytest_add_cli_args_test_selection": ["-k", "not two_faults", *tests],
         "timeout_constant": 6,
         "timeout_multiplier": 2,
     }
