@@ -16,7 +16,7 @@ from tests.faults.watching import PAID, Visited, WatchTrial, trial
 from tests.faults.world import Schedule, World
 
 MOST = 240
-"""Of the 1,935 schedules of one fault, and of the millions of two."""
+"""Of the 1,922 schedules of one fault, and of the millions of two."""
 
 Visit = Callable[[Watching], object]
 
