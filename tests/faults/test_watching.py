@@ -116,6 +116,30 @@ def test_a_txid_that_is_watched_and_mined_during_a_run_is_found_by_a_later_one()
     assert {tuple(one) for one in told} == {("confirmed", "settled")}
 
 
+@pytest.mark.parametrize("runs", [0, 1])
+def test_what_happened_before_is_told_also_when_it_is_asked_for_during_a_run(runs: int) -> None:
+    for at in count():
+        world = Visited({})
+        world.calm = True
+        with watching(world) as here:
+            txid = here.node.send("paid", pays=[(ADDRESS, 500)])
+            here.node.mine(300)
+            here.watch(descriptor="raw(51)")
+            for _ in range(runs):
+                here.look()
+            made: list[str] = []
+            world.calm, world.before_call = False, at
+            world.somebody = lambda here=here, made=made: made.append(here.watch(address=ADDRESS, since_s=0))
+            here.look()
+            if world.somebody is not None:
+                break
+            world.calm = True
+            here.look()
+            here.look()
+            assert here.events(made[0], txid) == ["confirmed", "settled"]
+    assert at > 7
+
+
 @pytest.mark.parametrize(
     "bug",
     [

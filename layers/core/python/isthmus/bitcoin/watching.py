@@ -121,19 +121,23 @@ def _show_to_wallet(table: Table, node: BitcoinNode, asked: Watch, now_ms: int) 
 
 
 def _rewound(table: Table, node: BitcoinNode, asked: Watch) -> list[Write]:
-    """What makes the next run look at all that happened since the watch begins."""
+    """What makes the next run look at all since the watch begins, and ends one that has looked before it was seen."""
     wallet = node_wallet(asked.tenant, WATCHES)
     mark, unmoved = marked(table, wallet)
-    if asked.since_s is None or not mark["block"]:
+    if asked.since_s is None or not mark["version"]:
         return []
     start = chain.before(node, asked.since_s, chain.tip(node))
-    try:
-        if chain.header(node, mark["block"]).height <= start.height:
-            return []
-    except NotFound:  # of another chain: the next run looks at everything
-        return []
-    moved = mark | {"block": start.block_hash, "version": mark["version"] + 1}
+    first = start.block_hash if _height(node, mark["block"]) > start.height else mark["block"]
+    moved = mark | {"block": first, "version": mark["version"] + 1}
     return [Put(FOLLOWING, wallet, moved, unmoved.when)]
+
+
+def _height(node: BitcoinNode, block_hash: str) -> int:
+    """Of a block; -1 if it is none of this chain's, after which the next run looks at everything."""
+    try:
+        return chain.header(node, block_hash).height if block_hash else -1
+    except NotFound:
+        return -1
 
 
 def _sought(table: Table, node: BitcoinNode, asked: Watch, block_hash: str | None) -> list[Write]:
